@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .core import positive_int, require
+from .core import positive_int
 
 # %% ../nbs/04_bottleneck.ipynb #622625e5
 def compete(

@@ -7,14 +7,13 @@ __all__ = ['require', 'positive_int', 'within', 'positive', 'one_of', 'Config', 
            'load_strictly', 'Pretrained']
 
 # %% ../nbs/00_core.ipynb #6a6d4827
-import json, os
-from dataclasses import asdict, dataclass, fields
+import json, os, re
+from dataclasses import asdict
 from difflib import get_close_matches
 from math import isfinite
 from numbers import Real
 from pathlib import Path
 
-import torch
 from huggingface_hub import ModelHubMixin, snapshot_download
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -115,6 +114,15 @@ class Pretrained(ModelHubMixin):
         write_atomically(save_directory/'model.safetensors', lambda p: save_file(state, p))
         write_atomically(save_directory/'config.json', lambda p: p.write_text(json.dumps(config, indent=1)))
 
+    def save_pretrained(self,
+        save_directory:str|Path, # made where it is missing
+        **hub,                   # as `ModelHubMixin.save_pretrained` takes, such as `push_to_hub=True`
+    ):
+        "Write config.json and model.safetensors; where that fails, an old checkpoint stays as it was."
+        # the mixin deletes config.json before it writes
+        if (Path(save_directory)/'config.json').is_file() and not hub.get('push_to_hub'): return self._save_pretrained(Path(save_directory))
+        return super().save_pretrained(save_directory, **hub)
+
     @classmethod
     def from_pretrained(cls,
         path:str|Path,     # a folder that `save_pretrained` wrote, or the name of a model on the Hugging Face hub
@@ -122,7 +130,8 @@ class Pretrained(ModelHubMixin):
     ): # the model, in evaluation mode
         "Load a model, its memory included."
         if not Path(path).is_dir():
-            require(not Path(path).exists() and len(Path(path).parts) == 2, 'path', str(path), "a folder with config.json and model.safetensors, or a hub name 'owner/model'")
+            named = not Path(path).exists() and re.fullmatch(r'\w[\w.-]*/\w[\w.-]*', str(path))
+            require(named, 'path', str(path), "a folder with config.json and model.safetensors, or a hub name 'owner/model'")
             path = snapshot_download(str(path), revision=revision, allow_patterns=['config.json', 'model.safetensors'])
         values, tensors = read_checkpoint(path, cls.__name__)
         return load_strictly(cls(cls.config_class(**values)), tensors, path).eval()

@@ -11,7 +11,7 @@ from math import log
 import torch
 from torch import Tensor
 
-from .core import positive
+from .core import positive, positive_int
 
 # %% ../nbs/06_hopfield.ipynb #147af8d9
 def energy(
@@ -25,17 +25,18 @@ def energy(
     constant = log(len(attractors))/beta + attractors.square().sum(-1).max()/2
     return states.square().sum(-1)/2 - scores.logsumexp(-1)/beta + constant
 
-# %% ../nbs/06_hopfield.ipynb #c1fa367b
+# %% ../nbs/06_hopfield.ipynb #6f35a195
 def hopfield_step(
     states:Tensor,     # ξ (… d)
     attractors:Tensor, # P (m d)
     beta:float=1.0,    # β, inverse temperature
 ) -> Tensor: # (… d)
     "One step, ξ ← softmax(β ξPᵀ)P: never raises the energy."
+    positive(beta=beta)
     p = (beta * torch.einsum('...d,md->...m', states, attractors)).softmax(-1)
     return torch.einsum('...m,md->...d', p, attractors)
 
-# %% ../nbs/06_hopfield.ipynb #c7726ee8
+# %% ../nbs/06_hopfield.ipynb #9a42123d
 def retrieve(
     states:Tensor,     # ξ (… d)
     attractors:Tensor, # P (m d)
@@ -43,5 +44,6 @@ def retrieve(
     steps:int=1,       # at least 1
 ) -> Tensor: # (… d)
     "Several Hopfield steps in a row."
+    positive_int(steps=steps)
     for _ in range(steps): states = hopfield_step(states, attractors, beta)
     return states
