@@ -63,8 +63,7 @@ class BottleneckAttention(nn.Module):
         super().__init__()
         positive_int(dim=dim, memory_dim=memory_dim, memory_heads=memory_heads)
         if bottleneck is not None: positive_int(bottleneck=bottleneck)
-        self.heads, self.bottleneck = memory_heads, bottleneck
-        width = memory_heads*memory_dim
+        self.heads, self.bottleneck, width = memory_heads, bottleneck, memory_heads*memory_dim
         self.query = nn.Linear(memory_dim, width, bias=False)
         self.key   = nn.Linear(dim, width, bias=False)
         self.value = nn.Linear(dim, width, bias=False)

@@ -278,6 +278,7 @@ def vit(
     one_of(*SIZES, size=size)
     return ViT(ViTConfig(**(SIZES[size] | fields)))
 
+# %% ../nbs/01_vit.ipynb #7133d436
 def vit_tiny(**fields): return vit('tiny', **fields)
 def vit_small(**fields): return vit('small', **fields)
 def vit_medium(**fields): return vit('medium', **fields)

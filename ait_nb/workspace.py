@@ -114,6 +114,7 @@ class Reader(nn.Module):
 # %% ../nbs/07_workspace.ipynb #290c3a67
 class Workspace(Memory):
     "Write, commit, read: the mechanism; `GlobalWorkspace` gives it its parts."
+    dim:int            # d, width of the tokens
     writer:Writer|None
     reader:Reader|None
 
@@ -122,6 +123,7 @@ class Workspace(Memory):
         return_gates:bool=False, # also the gates (h m t); where nothing is written they are only looked at
     ) -> WorkspaceOutput:
         y, priors, balance, gates = squash(tokens), self.memory, tokens.new_zeros(()), None
+        require(y.shape[-1] == self.dim, 'tokens.shape', tuple(tokens.shape), f"(batch, tokens, dim={self.dim})")
         if return_gates: require(self.writer is not None, 'return_gates', True, "False with write='none', where no token competes")
         writes = self.writer is not None and (self.training or self.eval_write)
         if writes or return_gates:
@@ -169,6 +171,6 @@ class GlobalWorkspace(Workspace):
         one_of("ema", "grad", "none", write=write)
         one_of("hopfield", "attention", "none", read=read)
         one_of(True, False, eval_write=eval_write)
-        self.eval_write, through = eval_write, write == "grad" and read != "none"
+        self.dim, self.eval_write, through = dim, eval_write, write == "grad" and read != "none"
         self.writer = None if write == "none" else Writer(dim, memory_dim, memory_heads, bottleneck, alpha, balance_weight, through)
         self.reader = None if read == "none" else Reader(dim, memory_dim, memory_heads, read, beta, hopfield_steps)

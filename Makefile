@@ -1,0 +1,35 @@
+# Every target does its own set-up: Python 3.11 or newer, make, and a package index are all that is needed.
+PYTHON ?= python3
+VENV   := .venv
+PY     := $(VENV)/bin/python
+READY  := $(VENV)/.ready
+
+.PHONY: demo test test-gpu docs readme lab clean
+
+demo: $(READY)        ## train a small AiT on a CPU and draw what it learned, in runs/demo
+	$(VENV)/bin/ait_demo
+
+test: $(READY)        ## every notebook, and a fresh import of every module
+	$(PY) tools/test.py
+
+test-gpu: $(READY)    ## the same with the cells marked cuda, on a GPU
+	$(PY) tools/test.py --gpu
+
+docs: $(READY)        ## the site, in _docs/index.html
+	$(PY) tools/docs.py
+
+readme: $(READY)      ## README.md from nbs/index.ipynb
+	$(PY) tools/readme.py
+
+lab: $(READY)         ## JupyterLab
+	$(VENV)/bin/jupyter lab nbs
+
+clean:                ## what the other targets made, except results of runs
+	rm -rf $(VENV) _docs _proc _proc_small build dist *.egg-info
+
+$(READY): constraints.txt settings.ini setup.py
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "$(PYTHON) is %d.%d; ait_nb needs Python 3.11 or newer: make PYTHON=python3.12 ..." % sys.version_info[:2])'
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install -q -c constraints.txt torch torchvision
+	$(PY) -m pip install -q -c constraints.txt -e '.[dev]'
+	touch $@

@@ -1,0 +1,35 @@
+"""README.md from nbs/index.ipynb and its stored outputs, without Quarto."""
+import json, re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+HIDE = re.compile(r'^#\|\s*(hide|default_exp|echo: *false)\b', re.M)
+IMAGE = re.compile(r'\]\((?!https?://)(images/[^)]+)\)')
+
+
+def shown(output):
+    "A stored output as Markdown."
+    data = output.get('data', {})
+    if 'text/markdown' in data: return ''.join(data['text/markdown'])
+    text = ''.join(data.get('text/plain', output.get('text', '')))
+    return '\n'.join('    ' + line for line in text.splitlines())
+
+
+def part(cell):
+    "A cell as Markdown; hidden cells leave their Markdown output alone."
+    source = ''.join(cell['source']).strip()
+    if cell['cell_type'] == 'markdown': return re.sub(r'^> ', '> ', source)
+    outputs = [shown(o) for o in cell['outputs'] if o['output_type'] != 'error']
+    if re.search(r'^#\|\s*(hide|default_exp)\b', source, re.M): return ''
+    return '\n\n'.join([*([] if HIDE.search(source) else [f'``` python\n{source}\n```']), *outputs])
+
+
+def main():
+    cells = json.loads((ROOT/'nbs'/'index.ipynb').read_text())['cells']
+    text = '\n\n'.join(filter(None, map(part, cells)))
+    text = IMAGE.sub(r'](nbs/\1)', text)
+    text = re.sub(r'\]\((\d\d_\w+\.ipynb)\)', r'](nbs/\1)', text)
+    (ROOT/'README.md').write_text('<!-- Made from nbs/index.ipynb by `make readme`; edit that. -->\n\n' + text + '\n')
+
+
+if __name__ == '__main__': main()

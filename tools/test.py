@@ -1,0 +1,90 @@
+"""The test command: everything generated is up to date, every module imports alone, every notebook runs.
+
+    python tools/test.py [--gpu]
+
+With --gpu the cells marked `cuda` run too, and their count goes to results/gpu_tests.json.
+"""
+import argparse, hashlib, json, os, re, subprocess, sys, time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted(p for p in (ROOT/'nbs').glob('*.ipynb'))
+
+
+def run(*command, **env):
+    "Run a command in the project; its exit status, output and seconds."
+    start = time.perf_counter()
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, 'MPLBACKEND': 'agg', **env})
+    return done.returncode, done.stdout + done.stderr, time.perf_counter() - start
+
+
+def unchanged(name, command, files):
+    "A generator must find nothing to do."
+    digest = lambda: {p: hashlib.sha256(p.read_bytes()).hexdigest() for p in files()}
+    before = digest()
+    code, out, seconds = run(*command)
+    after = digest()
+    changed = [str(p.relative_to(ROOT)) for p in {**before, **after} if before.get(p) != after.get(p)]
+    return name, code == 0 and not changed, seconds, out if code else f"{name} changed {', '.join(changed)}: run it and commit the result"
+
+
+def imports(module):
+    "A module must import in a process of its own."
+    code, out, seconds = run(sys.executable, '-W', 'ignore', '-c', f'import {module}')
+    return f'import {module}', code == 0, seconds, out
+
+
+def notebook(path, gpu):
+    "A notebook must run from top to bottom."
+    flags = ['--flags', 'cuda'] if gpu else []
+    code, out, seconds = run(sys.executable, '-m', 'nbdev.test', '--path', str(path), '--n_workers', '0', *flags, OMP_NUM_THREADS='1' if not gpu else '2')
+    return path.name, code == 0, seconds, out
+
+
+def cuda_cells():
+    "How many cells of each notebook are marked `cuda`."
+    def count(p):
+        return sum(bool(re.search(r'^#\|\s*cuda\s*$', ''.join(c['source']), re.M)) for c in json.loads(p.read_text())['cells'] if c['cell_type'] == 'code')
+    return {p.name: n for p in NOTEBOOKS if (n := count(p))}
+
+
+def record_gpu(results):
+    "Leave the counts, and what they were measured on, in results/gpu_tests.json."
+    import torch
+    from ait_nb.train import git_commit, machine
+    cells, passed = cuda_cells(), {name for name, ok, *_ in results if ok}
+    record = dict(schema=1, kind='gpu_tests', cells=sum(cells.values()), notebooks={name: dict(cuda_cells=n, passed=name in passed) for name, n in cells.items()},
+        passed=sum(ok for _, ok, *_ in results), failed=sum(not ok for _, ok, *_ in results), **machine(torch.device('cuda')), git=git_commit())
+    (ROOT/'results'/'gpu_tests.json').write_text(json.dumps(record, indent=1) + '\n')
+
+
+def main():
+    ap = argparse.ArgumentParser()
+    ap.add_argument('--gpu', action='store_true', help='run the cells marked cuda as well')
+    gpu = ap.parse_args().gpu
+    if gpu:
+        import torch
+        if not torch.cuda.is_available(): sys.exit('test-gpu: PyTorch finds no GPU on this machine')
+    modules = ['ait_nb', *sorted(f'ait_nb.{p.stem}' for p in (ROOT/'ait_nb').glob('*.py') if p.stem[0] != '_')]
+    nbs = cuda_cells() if gpu else [p.name for p in NOTEBOOKS]
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        jobs = [pool.submit(imports, m) for m in modules] + [pool.submit(notebook, ROOT/'nbs'/p, gpu) for p in nbs]
+        results = []
+        for job in jobs:
+            results.append(job.result())
+            name, ok, seconds, out = results[-1]
+            print(f"{'ok  ' if ok else 'FAIL'} {seconds:6.1f} s  {name}", *([] if ok else ['\n' + out[-6000:]]), flush=True)
+    if not gpu:
+        bin = Path(sys.executable).parent
+        sources = lambda: [*(ROOT/'ait_nb').glob('*.py'), *(ROOT/'nbs').glob('*.ipynb'), ROOT/'README.md', ROOT/'pyproject.toml']
+        for name, command in (('nbdev_export', [bin/'nbdev_export']), ('nbdev_clean', [bin/'nbdev_clean']), ('make readme', [sys.executable, 'tools/readme.py'])):
+            results.append(unchanged(name, command, sources))
+            print(f"{'ok  ' if results[-1][1] else 'FAIL'} {results[-1][2]:6.1f} s  {name} leaves no diff", *([] if results[-1][1] else ['\n' + results[-1][3][-3000:]]), flush=True)
+    else: record_gpu(results)
+    failed = sum(not ok for _, ok, *_ in results)
+    print(f'{len(results) - failed} passed, {failed} failed')
+    sys.exit(failed > 0)
+
+
+if __name__ == '__main__': main()
