@@ -13,6 +13,7 @@ from functools import partial
 from math import cos, pi
 from pathlib import Path
 
+import fastai.vision.learner # teaches `show_results` about images
 import torch
 from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback

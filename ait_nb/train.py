@@ -183,14 +183,14 @@ def save_arrays(
 ):
     "Write compressed arrays, leaving out those that no longer fit."
     buffer = BytesIO()
-    with zipfile.ZipFile(buffer, 'w', zipfile.ZIP_DEFLATED) as file:
+    with zipfile.ZipFile(buffer, 'w') as file:
         left = most - 100 # the end of the archive
         for name, array in arrays.items():
             raw = BytesIO()
             np.save(raw, array)
             size = len(zlib.compress(raw.getvalue())) + 2*len(name) + 150 # two headers
             if size > left: continue
-            file.writestr(f'{name}.npy', raw.getvalue())
+            file.writestr(zipfile.ZipInfo(f'{name}.npy'), raw.getvalue(), zipfile.ZIP_DEFLATED) # dated 1980: the same arrays give the same file
             left -= size
     write_atomically(path, lambda p: p.write_bytes(buffer.getvalue()))
 
@@ -337,8 +337,7 @@ def train(
     cbs = run_callbacks(r, seed, state, reset_memory, Checkpoint(out/'checkpoint.pt', checkpoint_every, command=command))
     learn = make_learner(dls, model, r, seed, sets[0].size, len(sets[0].mean), settings, amp=amp, compile=compile, cbs=cbs)
     run_epochs(learn, r.epochs, state)
-    return leave_results(learn, out, dict(dataset=dataset, data_variant=variant, model=model, seed=seed, command=command,
-        recipe=dict(name=recipe, **asdict(r), amp=amp, compile=compile, reset_memory=reset_memory)))
+    return leave_results(learn, out, dict(dataset=dataset, data_variant=variant, model=model, seed=seed, command=command, recipe=dict(name=recipe, **asdict(r), amp=amp, compile=compile, reset_memory=reset_memory)))
 
 # %% ../nbs/11_train.ipynb #265ae3ed
 @delegates(train)

@@ -1,5 +1,5 @@
-"""README.md from nbs/index.ipynb and its stored outputs, without Quarto."""
-import json, re
+"""README.md from nbs/index.ipynb and its stored outputs, without Quarto. Its pictures go to nbs/images."""
+import base64, json, re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -7,9 +7,15 @@ HIDE = re.compile(r'^#\|\s*(hide|default_exp|echo: *false)\b', re.M)
 IMAGE = re.compile(r'\]\((?!https?://)(images/[^)]+)\)')
 
 
-def shown(output):
+def shown(output, source):
     "A stored output as Markdown."
     data = output.get('data', {})
+    if 'image/png' in data:
+        label, alt = (re.search(rf'^#\| {key}: *"?(.*?)"?$', source, re.M)[1] for key in ('label', 'fig-alt'))
+        path = ROOT/'nbs'/'images'/f'{label}.png'
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(base64.b64decode(data['image/png']))
+        return f'![{alt}](images/{label}.png)'
     if 'text/markdown' in data: return ''.join(data['text/markdown'])
     text = ''.join(data.get('text/plain', output.get('text', '')))
     return '\n'.join('    ' + line for line in text.splitlines())
@@ -18,8 +24,8 @@ def shown(output):
 def part(cell):
     "A cell as Markdown; hidden cells leave their Markdown output alone."
     source = ''.join(cell['source']).strip()
-    if cell['cell_type'] == 'markdown': return re.sub(r'^> ', '> ', source)
-    outputs = [shown(o) for o in cell['outputs'] if o['output_type'] != 'error']
+    if cell['cell_type'] == 'markdown': return source
+    outputs = [shown(o, source) for o in cell['outputs']]
     if re.search(r'^#\|\s*(hide|default_exp)\b', source, re.M): return ''
     return '\n\n'.join([*([] if HIDE.search(source) else [f'``` python\n{source}\n```']), *outputs])
 

@@ -77,7 +77,7 @@ def main():
             print(f"{'ok  ' if ok else 'FAIL'} {seconds:6.1f} s  {name}", *([] if ok else ['\n' + out[-6000:]]), flush=True)
     if not gpu:
         bin = Path(sys.executable).parent
-        sources = lambda: [*(ROOT/'ait_nb').glob('*.py'), *(ROOT/'nbs').glob('*.ipynb'), ROOT/'README.md', ROOT/'pyproject.toml']
+        sources = lambda: [*(ROOT/'ait_nb').glob('*.py'), *(ROOT/'nbs').glob('*.ipynb'), *(ROOT/'nbs'/'images').glob('*'), ROOT/'README.md', ROOT/'pyproject.toml']
         for name, command in (('nbdev_export', [bin/'nbdev_export']), ('nbdev_clean', [bin/'nbdev_clean']), ('make readme', [sys.executable, 'tools/readme.py'])):
             results.append(unchanged(name, command, sources))
             print(f"{'ok  ' if results[-1][1] else 'FAIL'} {results[-1][2]:6.1f} s  {name} leaves no diff", *([] if results[-1][1] else ['\n' + results[-1][3][-3000:]]), flush=True)
