@@ -25,7 +25,7 @@ lab: $(READY)         ## JupyterLab
 	$(VENV)/bin/jupyter lab nbs
 
 clean:                ## what the other targets made, except results of runs
-	rm -rf $(VENV) _docs _proc _proc_small build dist *.egg-info
+	rm -rf $(VENV) _docs _proc _proc_small _katex build dist *.egg-info
 
 $(READY): constraints.txt settings.ini setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "$(PYTHON) is %d.%d; ait_nb needs Python 3.11 or newer: make PYTHON=python3.12 ..." % sys.version_info[:2])'
