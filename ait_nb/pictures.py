@@ -56,13 +56,13 @@ def attention_maps(
     model:AiT, # trained
     items,     # pictures, which compete with each other as a batch does
     layer:int=-1, # block
-) -> tuple[Tensor, Tensor]: # the pictures (b H W c), for each slot the gates on their patches, summed over heads (m b side side)
-    "How much of each slot's attention each patch of each picture wins."
+) -> tuple[Tensor, Tensor]: # the pictures (b H W c), the gates of each head and slot on their patches (h m b side side)
+    "How much of the attention of each head of each slot every patch of every picture wins."
     shown, x = see(model, items)
     gates = trace(model, x)[layer]['gates']
     require(gates is not None, 'write', 'none', "'ema' or 'grad': in this model no token competes")
     side = model.config.image_size // model.config.patch_size
-    patches = gates.sum(0).unflatten(-1, (len(x), -1))[...,-side**2:]
+    patches = gates.unflatten(-1, (len(x), -1))[...,-side**2:]
     return shown, patches.unflatten(-1, (side, side)).cpu()
 
 # %% ../nbs/12_pictures.ipynb #7496f92f
@@ -84,21 +84,22 @@ def plot_priors(
     model:AiT,     # trained
     items,         # pictures, which compete with each other as a batch does
     show:int=4,    # of them, from the first
-    slots:int=6,   # the slots whose attention differs most over the shown pictures
+    maps:int=6,    # the heads and slots whose attention differs most over the shown pictures
     layer:int=-1,  # block
 ) -> Figure:
-    "Pictures, and beside each what some slots pick on it."
-    pictures, maps = attention_maps(model, items, layer)
-    show = min(show, len(pictures))
-    chosen = distinct(maps[:,:show].flatten(1), slots)
+    "Pictures, and beside each what some heads of some slots pick on it."
+    pictures, gates = attention_maps(model, items, layer)
+    show, heads = min(show, len(pictures)), len(gates)
+    gates = gates.transpose(0, 1).flatten(0, 1)[:,:show]
+    chosen = distinct(gates.flatten(1), maps)
     fig, axs = plt.subplots(show, 1 + len(chosen), figsize=(1.3*(1 + len(chosen)), 1.4*show), squeeze=False, layout='constrained')
-    for row, picture, attention in zip(axs, pictures, maps.transpose(0, 1)):
-        row[0].imshow(picture.squeeze(-1), cmap='gray')
-        for ax, s in zip(row[1:], chosen):
-            ax.imshow(picture.float().mean(-1), cmap='gray', alpha=0.5)
-            ax.imshow(attention[s], cmap='inferno', alpha=0.65, vmin=0, vmax=maps[s,:show].max(), extent=(0, picture.shape[1], picture.shape[0], 0))
+    for i, row in enumerate(axs):
+        row[0].imshow(pictures[i].squeeze(-1), cmap='gray')
+        for ax, c in zip(row[1:], chosen):
+            ax.imshow(pictures[i].float().mean(-1), cmap='gray', alpha=0.5)
+            ax.imshow(gates[c,i], cmap='inferno', alpha=0.65, vmin=0, vmax=gates[c].max(), extent=(0, pictures.shape[2], pictures.shape[1], 0))
     for ax in axs.flat: ax.set_axis_off()
-    for ax, s in zip(axs[0], [None, *chosen]): ax.set_title('picture' if s is None else f'slot {s}', fontsize=9)
+    for ax, c in zip(axs[0,1:], chosen): ax.set_title(f'slot {c//heads}, head {c%heads}', fontsize=8)
     return fig
 
 # %% ../nbs/12_pictures.ipynb #0e298b66
