@@ -7,14 +7,16 @@ __all__ = ['require', 'positive_int', 'within', 'positive', 'one_of', 'Config', 
            'load_strictly', 'Pretrained']
 
 # %% ../nbs/00_core.ipynb #6a6d4827
-import json, os, re
+import json, os, re, warnings
 from dataclasses import asdict
 from difflib import get_close_matches
 from math import isfinite
 from numbers import Real
 from pathlib import Path
 
-from huggingface_hub import ModelHubMixin, snapshot_download
+with warnings.catch_warnings():
+    warnings.filterwarnings('ignore', message='IProgress not found') # of a progress bar that is not used here
+    from huggingface_hub import ModelHubMixin, snapshot_download
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn

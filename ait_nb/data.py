@@ -10,8 +10,13 @@ __all__ = ['DISC', 'TEST_SEED', 'CIFAR10_STATS', 'CIFAR100_STATS', 'FASHION_STAT
            'folder_dls']
 
 # %% ../nbs/09_data.ipynb #b38bcb79
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+with warnings.catch_warnings():
+    warnings.simplefilter('ignore', FutureWarning) # of PyTorch about fastai, each time it loads
+    import fastai.layers
 
 import numpy as np
 import torch

@@ -8,12 +8,15 @@ __all__ = ['BalanceLoss', 'DeviceSmoothLoss', 'DeviceRecorder', 'DeviceProgress'
            'EpochSchedule', 'describe_data', 'fill_config', 'ait_learner']
 
 # %% ../nbs/10_learner.ipynb #85f97bcc
-import time
+import time, warnings
 from functools import partial
 from math import cos, pi
 from pathlib import Path
 
-import fastai.vision.learner # teaches `show_results` about images
+with warnings.catch_warnings():
+    warnings.simplefilter('ignore', FutureWarning) # of PyTorch about fastai, each time it loads
+    import fastai.vision.learner                   # teaches `show_results` about images
+
 import torch
 from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback

@@ -15,11 +15,8 @@ from dataclasses import asdict, dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
-import fastai
 import numpy as np
 import torch
-from fastai.data.core import DataLoaders
-from fastai.learner import Learner
 from fastcore.meta import delegates
 from fastcore.script import Param, call_parse, store_true
 from torch import Tensor
@@ -27,11 +24,14 @@ from torch import Tensor
 import ait_nb
 from .ait import AiT, ait_base, ait_medium, ait_relational, ait_small, ait_tiny
 from .core import load_strictly, one_of, positive, positive_int, require, write_atomically
-from .data import cifar10, cifar100, fashion_mnist, folder_dls, folder_sets, image_dls, triangle
+from .data import cifar10, cifar100, fashion_mnist, folder_sets, image_dls, triangle
 from .learner import (Checkpoint, EpochRandom, EpochSchedule, History, NonFiniteLoss, ResetMemory, ait_learner,
     load_checkpoint, warmup_cosine)
 from .vit import *
 from .workspace import Workspace
+import fastai
+from fastai.data.core import DataLoaders
+from fastai.learner import Learner
 
 # %% ../nbs/11_train.ipynb #c4f5105a
 @dataclass(frozen=True, kw_only=True)
