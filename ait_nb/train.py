@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['RECIPES', 'MODELS', 'DATASETS', 'ait_train', 'Recipe', 'paper', 'laptop', 'pick_recipe', 'load_data', 'git_commit',
-           'pick_device', 'machine', 'trace', 'extract', 'save_arrays', 'terminable', 'parse_fields', 'command_line',
-           'open_run', 'make_learner', 'run_epochs', 'leave_results', 'run_callbacks', 'train']
+           'pick_device', 'machine', 'trace', 'extract', 'save_arrays', 'terminable', 'allow_tf32', 'parse_fields',
+           'command_line', 'open_run', 'make_learner', 'run_epochs', 'leave_results', 'run_callbacks', 'train']
 
 # %% ../nbs/11_train.ipynb #82ce65cb
 import ast, json, os, platform, shlex, signal, subprocess, sys, threading, zipfile, zlib
@@ -49,6 +49,7 @@ class Recipe:
     flip:bool=True            # random mirror
     patch_size:int=4          # of the model
     bottleneck:int=512        # of an AiT
+    tf32:bool=True            # on a GPU, let float32 products use TF32
 
     def __post_init__(self):
         positive_int(epochs=self.epochs, batch_size=self.batch_size)
@@ -203,6 +204,17 @@ def terminable():
     try: yield
     finally: signal.signal(signal.SIGTERM, old)
 
+# %% ../nbs/11_train.ipynb #9267597f
+@contextmanager
+def allow_tf32(
+    on:bool, # let float32 products use TF32
+):
+    "Within, CUDA's float32 matrix products may use TF32, or may not."
+    switch = torch.backends.cuda.matmul
+    old, switch.allow_tf32 = switch.allow_tf32, on
+    try: yield
+    finally: switch.allow_tf32 = old
+
 # %% ../nbs/11_train.ipynb #afb19e7a
 def parse_fields(
     settings, # texts "field=value", with value as Python writes it, or a plain word
@@ -263,6 +275,7 @@ def run_epochs(
     learn:Learner, # ready to train
     epochs:int,    # in all
     state:dict,    # a checkpoint to go on from, or nothing
+    tf32:bool=True,# on a GPU, let float32 products use TF32
 ):
     "Train to the last epoch, from the beginning or from a checkpoint."
     done = state.get('epochs', 0)
@@ -271,7 +284,7 @@ def run_epochs(
         load_strictly(learn.model, state['model'], 'checkpoint.pt')
         learn.opt.load_state_dict(state['opt'])
     learn.dls.train.epoch = done
-    with terminable(): learn.fit(epochs, start_epoch=done)
+    with terminable(), allow_tf32(tf32): learn.fit(epochs, start_epoch=done)
 
 # %% ../nbs/11_train.ipynb #a98bb933
 def leave_results(
@@ -335,7 +348,7 @@ def train(
     dls = image_dls(*sets, r.batch_size, pick_device(device), r.pad, r.flip, seed)
     cbs = run_callbacks(r, seed, state, reset_memory, Checkpoint(out/'checkpoint.pt', checkpoint_every, command=command))
     learn = make_learner(dls, model, r, seed, sets[0].size, len(sets[0].mean), settings, amp=amp, compile=compile, cbs=cbs)
-    run_epochs(learn, r.epochs, state)
+    run_epochs(learn, r.epochs, state, r.tf32)
     return leave_results(learn, out, dict(dataset=dataset, data_variant=variant, model=model, seed=seed, command=command, recipe=dict(name=recipe, **asdict(r), amp=amp, compile=compile, reset_memory=reset_memory)))
 
 # %% ../nbs/11_train.ipynb #265ae3ed
