@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .balance import balance_loss
-from .bottleneck import BottleneckAttention, dense_gates
+from .bottleneck import BottleneckAttention, autocast_to, dense_gates
 from .core import one_of, positive, positive_int, require, within
 from .hopfield import energy, retrieve
 from .memory import Memory, move_priors, only_finite
@@ -122,19 +122,16 @@ class Workspace(Memory):
         tokens:Tensor,           # y (b n d), normalised by the caller
         return_gates:bool=False, # also the gates (h m t); where nothing is written they are only looked at
     ) -> WorkspaceOutput:
-        y, priors, balance, gates = squash(tokens), self.memory, tokens.new_zeros(()), None
+        y, writes = squash(autocast_to(tokens)), self.writer is not None and (self.training or self.eval_write)
         require(y.shape[-1] == self.dim, 'tokens.shape', tuple(tokens.shape), f"(batch, tokens, dim={self.dim})")
         if return_gates: require(self.writer is not None, 'return_gates', True, "False with write='none', where no token competes")
-        writes = self.writer is not None and (self.training or self.eval_write)
-        if writes or return_gates:
-            written = self.writer(self.memory.clone(), y)
-            if return_gates: gates = dense_gates(written.gates, written.index, len(y))
-        if writes:
-            priors, balance = written.priors, written.balance
-            self.commit(priors)
+        written = self.writer(self.memory.clone(), y) if writes or return_gates else None
+        if writes: self.commit(written.priors)
+        priors, balance = written[:2] if writes else (self.memory, tokens.new_zeros(()))
+        gates = dense_gates(written.gates, written.index, len(y)) if return_gates else None
         if self.reader is None: return WorkspaceOutput(tokens, balance, gates)
         read = self.reader(y, self.reader.attractors(priors))
-        return WorkspaceOutput(tokens + unsquash(read, len(tokens)), balance, gates)
+        return WorkspaceOutput(unsquash(y + read, len(tokens)), balance, gates)
 
     def attractors(self) -> Tensor: # P (m d)
         "The present priors at model width."
@@ -145,8 +142,7 @@ class Workspace(Memory):
         states:Tensor, # ξ (… d)
     ) -> Tensor: # (…)
         "Hopfield energy of states under the present attractors."
-        attractors = self.attractors()
-        return energy(states, attractors, self.reader.beta)
+        return energy(states, self.attractors(), self.reader.beta)
 
 # %% ../nbs/07_workspace.ipynb #c2fd503a
 class GlobalWorkspace(Workspace):
