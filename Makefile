@@ -4,7 +4,7 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 
-.PHONY: demo test test-gpu docs readme lab clean
+.PHONY: demo test test-gpu bench docs readme lab clean
 
 demo: $(READY)        ## train a small AiT on a CPU and draw what it learned, in runs/demo
 	$(VENV)/bin/ait_demo
@@ -14,6 +14,9 @@ test: $(READY)        ## every notebook, and a fresh import of every module
 
 test-gpu: $(READY)    ## the same with the cells marked cuda, on a GPU
 	$(PY) tools/test.py --gpu
+
+bench: $(READY)       ## the speed table, on a GPU if there is one, in runs/bench.json
+	$(VENV)/bin/ait_bench
 
 docs: $(READY)        ## the site, in _docs/index.html
 	$(PY) tools/docs.py
