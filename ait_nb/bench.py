@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from .core import one_of, positive_int, write_atomically
 from .data import ImageSet, image_dls
-from .learner import History, ait_learner
+from .learner import History, ait_learner, compile_mode
 from .train import MODELS, allow_tf32, git_commit, machine, pick_device
 
 # %% ../nbs/14_bench.ipynb #1087b185
@@ -110,8 +110,7 @@ def bench_row(
     model:str,              # its name
     phase:str="train",      # or "infer"
     precision:str="bf16",   # see `computing_in`
-    compile:bool=True,      # torch.compile
-    graphs:bool=False,      # with CUDA graphs
+    compile:bool|str=True,  # torch.compile, as in `ait_learner`
     batch:int=512,          # images
     steps:int=50,           # that count
     device:str|None=None,   # default: the GPU if there is one
@@ -126,11 +125,12 @@ def bench_row(
     c = net.config
     images, labels = torch.randn(batch, c.channels, c.image_size, c.image_size, device=device), torch.randint(c.num_classes, (batch,), device=device)
     exact = exact_logits(net, images)
-    if compile: net.compile(dynamic=False, mode="reduce-overhead" if graphs else None)
+    mode = compile_mode(compile, device) if compile else None
+    if compile: net.compile(dynamic=False, mode=mode)
     step = train_step(net, images, labels, precision) if phase == "train" else infer_step(net, images, precision)
     error = (step().double() - exact).abs().max().item()
     took = timed(step, device, steps)
-    return dict(model=model, phase=phase, loop="bare", precision=precision, compile=compile, graphs=graphs, gpus=1, batch=batch, image_size=c.image_size, patch_size=c.patch_size,
+    return dict(model=model, phase=phase, loop="bare", precision=precision, compile=bool(compile), mode=mode, gpus=1, batch=batch, image_size=c.image_size, patch_size=c.patch_size,
         tokens=c.tokens, slots=getattr(c, 'slots', None), bottleneck=getattr(c, 'bottleneck', None), **took, images_per_s=round(1000*batch/took['ms'], 1), max_error=error)
 
 # %% ../nbs/14_bench.ipynb #f48fb243
@@ -176,7 +176,7 @@ def learner_rows(
     net = learn.model.train()
     step_on = train_loop(net, "bf16" if amp else "tf32")
     bare = [1000*step_on(dls.train)/batches for _ in range(epochs + 1)][1:]
-    about = dict(model=model, phase="train", precision="bf16" if amp else "tf32", compile=compile, graphs=False, gpus=1, batch=batch, image_size=32, patch_size=net.config.patch_size,
+    about = dict(model=model, phase="train", precision="bf16" if amp else "tf32", compile=compile, mode=compile_mode(compile, device) if compile else None, gpus=1, batch=batch, image_size=32, patch_size=net.config.patch_size,
         tokens=net.config.tokens, slots=getattr(net.config, 'slots', None), bottleneck=getattr(net.config, 'bottleneck', None))
     return [about | dict(loop=loop, **(q := quantiles(ms)), images_per_s=round(1000*batch/q['ms'], 1), peak_gb=None, max_error=None) for loop, ms in (("bare", bare), ("learner", through))]
 
@@ -193,7 +193,7 @@ def cases(
         tf32=[dict(model=m, precision="tf32") for s in sizes for m in pair(s)],
         eager=[dict(model=m, precision=p, compile=False, steps=20) for s in sizes for p in ("fp32", "tf32", "bf16") for m in pair(s)],
         infer=[dict(model=m, phase="infer") for s in sizes for m in pair(s)],
-        latency=[dict(model=m, phase="infer", batch=1, graphs=True, steps=200) for s in sizes for m in pair(s)],
+        latency=[dict(model=m, phase="infer", batch=1, steps=200) for s in sizes for m in pair(s)],
         tokens=[o for side in (8, 16, 32, 64) for o in both(image_size=4*side, batch=512*64//side**2)],
         slots=[dict(model="vit_small", head="mean")] + [dict(model="ait_small", head="mean", slots=m) for m in (8, 32, 128, 512)],
         bottleneck=[dict(model="vit_small", head="mean")] + [dict(model="ait_small", head="mean", bottleneck=k) for k in (16, 64, 256, 1024, 4096)],

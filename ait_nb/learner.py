@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['BalanceLoss', 'DeviceSmoothLoss', 'DeviceRecorder', 'DeviceProgress', 'memory_state', 'History', 'ResetMemory',
            'NonFiniteLoss', 'FiniteLoss', 'Autocast', 'Checkpoint', 'load_checkpoint', 'EpochRandom', 'warmup_cosine',
-           'EpochSchedule', 'describe_data', 'fill_config', 'ait_learner']
+           'EpochSchedule', 'describe_data', 'fill_config', 'compile_mode', 'ait_learner']
 
 # %% ../nbs/10_learner.ipynb #85f97bcc
 import time, warnings
@@ -240,6 +240,15 @@ def fill_config(
     for name, v in about.items(): setattr(model.config, name, v)
 
 # %% ../nbs/10_learner.ipynb #ec2f154b
+def compile_mode(
+    compile:bool|str, # as in `ait_learner`
+    device,           # to train on
+) -> str|None: # mode of torch.compile
+    "True means CUDA graphs where there is CUDA."
+    if isinstance(compile, str): return compile
+    return "reduce-overhead" if torch.device(device).type == "cuda" else None
+
+# %% ../nbs/10_learner.ipynb #d14ec7fb
 def ait_learner(
     dls:DataLoaders,    # to train and validate on
     model:nn.Module,    # an AiT or another system of this package; or any module that returns logits
@@ -247,7 +256,7 @@ def ait_learner(
     wd:float=0.01,      # AdamW's weight decay, on all parameters
     betas:tuple=(0.9, 0.999), # AdamW's
     amp:bool=False,     # bfloat16 autocast
-    compile:bool=False, # torch.compile
+    compile:bool|str=False, # torch.compile; True: with CUDA graphs on a GPU; or a mode of torch.compile
     cbs=(),             # a further callback, or several
     metrics=(),         # one or several, beside accuracy and balance
     **kwargs,           # of fastai's `Learner`
@@ -255,7 +264,7 @@ def ait_learner(
     "A fastai Learner for AiT and the systems it is compared with."
     fill_config(model, dls)
     model.to(dls.device)
-    if compile: model.compile(dynamic=False)
+    if compile: model.compile(dynamic=False, mode=compile_mode(compile, dls.device))
     opt = partial(OptimWrapper, opt=torch.optim.AdamW, betas=betas, weight_decay=wd, fused=torch.device(dls.device).type == 'cuda')
     learn = Learner(dls, model, loss_func=CrossEntropyLossFlat(), opt_func=opt, lr=lr, wd_bn_bias=True, train_bn=False, **kwargs)
     balance = BalanceLoss()
