@@ -22,11 +22,14 @@ def usage(
 
 # %% ../nbs/05_balance.ipynb #05ebc28c
 def cv_squared(
-    v:Tensor, # (… t), not negative
+    v:Tensor,               # (… t), not negative
+    mean:float|None=None,   # of v over t, where it is known beforehand
 ) -> Tensor: # (…)
     "Squared coefficient of variation, var/mean², with the unbiased variance; 0 for a single token."
-    if v.shape[-1] == 1: return torch.zeros_like(v[...,0])
-    return v.var(-1) / (v.mean(-1)**2 + 1e-10)
+    t = v.shape[-1]
+    if t == 1: return torch.zeros_like(v[...,0])
+    mean = v.mean(-1, keepdim=True) if mean is None else mean
+    return ((v - mean).square() / (mean**2 + 1e-10)).sum(-1) / (t-1)
 
 # %% ../nbs/05_balance.ipynb #0caa5b61
 def balance_loss(
@@ -36,4 +39,5 @@ def balance_loss(
 ) -> Tensor: # scalar, to be weighted by σ
     "CV² of importance plus CV² of load over the tokens, summed over heads."
     importance, load = usage(gates, index, t)
-    return (cv_squared(importance) + cv_squared(load)).sum()
+    _, m, k = gates.shape
+    return (cv_squared(importance, m/t) + cv_squared(load, m*k/t)).sum()

@@ -25,13 +25,16 @@ if triton:
     @triton.jit
     def threshold(x_ptr, t, k, T: tl.constexpr): # of the k largest in a row
         at = tl.arange(0, T)
-        key = ordered(tl.load(x_ptr + at, mask=at < t, other=0.), at < t)
+        x = tl.load(x_ptr + at, mask=at < t, other=0.)
+        key, mean = ordered(x, at < t), tl.sum(x)/t
+        guess = ordered(mean + tl.sqrt(tl.sum(x*x)/t - mean*mean), True)
         low, high = tl.min(tl.where(at < t, key, 0x7fffffff)), tl.max(key)
+        middle = tl.maximum(tl.minimum(guess, high), low)
         while low < high:
-            middle = (low | high) - ((low ^ high) >> 1)
             n = tl.sum((key >= middle).to(tl.int32))
             low = tl.where(n >= k, middle, low)
             high = tl.where(n == k, middle, tl.where(n > k, high, middle - 1))
+            middle = (low | high) - ((low ^ high) >> 1)
         return low, tl.sum((key > low).to(tl.int32))
 
 # %% ../nbs/03a_topk.ipynb #a4a20ba6
