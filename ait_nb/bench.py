@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from .core import one_of, positive_int, write_atomically
 from .data import ImageSet, image_dls
+from .frozen import freeze
 from .learner import History, ait_learner, compile_mode
 from .train import MODELS, allow_tf32, git_commit, machine, pick_device
 
@@ -138,6 +139,7 @@ def bench_row(
     c = net.config
     images, labels = torch.randn(batch, c.channels, c.image_size, c.image_size, device=device), torch.randint(c.num_classes, (batch,), device=device)
     exact = exact_logits(net, images)
+    if phase == "infer": net = freeze(net)
     mode = compile_mode(compile, device) if compile else None
     if compile: net.compile(dynamic=False, mode=mode)
     step = train_step(net, images, labels, precision) if phase == "train" else infer_step(net, images, precision)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._pytree import _register_namedtuple
 
 from .core import Config, Pretrained, one_of, positive_int, require, within
 
@@ -53,6 +54,8 @@ class AiTOutput(NamedTuple):
     "What every model here returns."
     logits:Tensor  # (b classes)
     balance:Tensor # scalar, added to the loss as it is; 0 where nothing is written
+
+_register_namedtuple(AiTOutput, serialized_type_name="ait_nb.vit.AiTOutput") # an exported model is saved with it
 
 # %% ../nbs/01_vit.ipynb #f2c4d217
 @dataclass(kw_only=True)
@@ -97,11 +100,11 @@ def check_inputs(
     "Raise a `ValueError` for images or questions that the model does not take."
     want = (c.channels, c.image_size, c.image_size)
     require(images.ndim == 4 and tuple(images.shape[1:]) == want, 'images.shape', tuple(images.shape), f"(batch, {', '.join(map(str, want))})")
-    require(len(images) > 0, 'images.shape', tuple(images.shape), "a batch of at least one image")
+    require(images.shape[0] > 0, 'images.shape', tuple(images.shape), "a batch of at least one image")
     require(images.is_floating_point(), 'images.dtype', images.dtype, "floating point, with pixels normalised as in training")
     if not c.question_dim: return require(question is None, 'question', type(question).__name__, "left out, since question_dim=0")
     require(question is not None, 'question', question, f"given, since question_dim={c.question_dim}")
-    require(tuple(question.shape) == (len(images), c.question_dim), 'question.shape', tuple(question.shape), f"{(len(images), c.question_dim)}")
+    require(tuple(question.shape) == (images.shape[0], c.question_dim), 'question.shape', tuple(question.shape), f"({images.shape[0]}, {c.question_dim})")
 
 # %% ../nbs/01_vit.ipynb #10ee587a
 class Embed(nn.Module):
@@ -126,7 +129,7 @@ class Embed(nn.Module):
         x = self.patch(patchify(images, self.config.patch_size))
         if self.config.position != "none": x = x + self.position
         if question is not None: x = torch.cat([self.question(question)[:,None], x], 1)
-        if self.config.head == "cls": x = torch.cat([self.cls.expand(len(x), -1, -1), x], 1)
+        if self.config.head == "cls": x = torch.cat([self.cls.expand(x.shape[0], -1, -1), x], 1)
         return self.dropout(x)
 
 # %% ../nbs/01_vit.ipynb #1c985ccd

@@ -131,7 +131,7 @@ class Workspace(Memory):
         gates = dense_gates(written.gates, written.index, len(y)) if return_gates else None
         if self.reader is None: return WorkspaceOutput(tokens, balance, gates)
         read = self.reader(y, self.reader.attractors(priors))
-        return WorkspaceOutput(unsquash(y + read, len(tokens)), balance, gates)
+        return WorkspaceOutput(unsquash(y + read, tokens.shape[0]), balance, gates)
 
     def attractors(self) -> Tensor: # P (m d)
         "The present priors at model width."
