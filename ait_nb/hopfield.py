@@ -21,7 +21,7 @@ def energy(
 ) -> Tensor: # (…)
     "Energy of the continuous Hopfield network (Ramsauer et al., arXiv 2008.02217)."
     positive(beta=beta)
-    scores = beta * states @ attractors.mT
+    scores = beta * (states @ attractors.mT)
     constant = log(len(attractors))/beta + attractors.square().sum(-1).max()/2
     return states.square().sum(-1)/2 - scores.logsumexp(-1)/beta + constant
 
@@ -33,7 +33,7 @@ def hopfield_step(
 ) -> Tensor: # (… d)
     "One step, ξ ← softmax(β ξPᵀ)P: never raises the energy."
     positive(beta=beta)
-    p = (beta * states @ attractors.mT).softmax(-1)
+    p = (beta * (states @ attractors.mT)).softmax(-1)
     return p @ attractors
 
 # %% ../nbs/06_hopfield.ipynb #9a42123d
