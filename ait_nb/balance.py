@@ -16,9 +16,9 @@ def usage(
     t:int,        # tokens
 ) -> tuple[Tensor, Tensor]: # importance (h t), load (h t)
     "How much each token was used: the gates it won, and by how many slots it was picked."
-    index, gates = index.flatten(1), gates.flatten(1)
-    zeros = gates.new_zeros(len(gates), t)
-    return zeros.scatter_add(1, index, gates), zeros.scatter_add(1, index, torch.ones_like(gates))
+    used = torch.stack([gates, torch.ones_like(gates)]).flatten(2)
+    importance, load = used.new_zeros(2, len(gates), t).scatter_add(2, index.flatten(1).expand_as(used), used)
+    return importance, load.detach()
 
 # %% ../nbs/05_balance.ipynb #05ebc28c
 def cv_squared(

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from .core import one_of, positive_int, write_atomically
 from .data import ImageSet, image_dls
 from .frozen import freeze
-from .learner import History, ait_learner, compile_mode
+from .learner import History, ait_learner, compile_mode, compile_model
 from .train import MODELS, allow_tf32, git_commit, machine, pick_device
 
 # %% ../nbs/14_bench.ipynb #1087b185
@@ -141,7 +141,7 @@ def bench_row(
     exact = exact_logits(net, images)
     if phase == "infer": net = freeze(net)
     mode = compile_mode(compile, device) if compile else None
-    if compile: net.compile(dynamic=False, mode=mode)
+    if compile: compile_model(net, compile, device)
     step = train_step(net, images, labels, precision) if phase == "train" else infer_step(net, images, precision)
     with peak_memory(device) as peak:
         error = (step().double() - exact).abs().max().item()

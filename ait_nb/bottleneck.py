@@ -79,26 +79,39 @@ class BottleneckAttention(nn.Module):
         self.out   = nn.Linear(width, memory_dim, bias=False)
         self.norm  = nn.LayerNorm(memory_dim, eps=1e-6)
 
+    def split(self, x:Tensor) -> Tensor: return x.unflatten(-1, (self.heads, -1)) # (… h·r) as (… h r)
+
+    def asks_tokens(self,
+        slots:int, # m
+    ) -> bool: # whether (QWᵀ)Yᵀ takes fewer multiplications than Q(YW)ᵀ
+        r, d = self.out.out_features, self.key.in_features
+        return slots*d <= r*(slots + d)
+
+    def asked(self,
+        priors:Tensor, # γ (m r)
+    ) -> Tensor: # QWᵀ/√r, the questions at the width of the tokens (hm d)
+        q, W = self.split(self.query(priors)), self.key.weight.unflatten(0, (self.heads, -1))
+        return torch.einsum('mhr,hrd->hmd', q, W).flatten(0, 1) * priors.shape[-1]**-0.5
+
     def compete(self,
-        q:Tensor,      # (h m r)
+        priors:Tensor, # γ (m r)
         tokens:Tensor, # Y (t d)
     ) -> tuple[Tensor, Tensor]: # gates (h m k), winners (h m k)
         "`compete`, with QKᵀ as Q(YW)ᵀ or (QWᵀ)Yᵀ, whichever takes fewer multiplications."
-        (h, m, r), d, W = q.shape, tokens.shape[-1], self.key.weight.unflatten(0, (self.heads, -1))
-        if m*d > r*(m + d): return compete(q, torch.einsum('td,hrd->thr', tokens, W.to(tokens.dtype)), self.bottleneck)
-        asked = torch.einsum('hmr,hrd->hmd', q, W).flatten(0, 1)
-        gates, index = compete(asked[None], tokens[:,None], self.bottleneck, scale=r**-0.5)
-        return gates.view(h, m, -1), index.view(h, m, -1)
+        if self.asks_tokens(len(priors)):
+            gates, index = compete(self.asked(priors)[None], tokens[:,None], self.bottleneck, scale=1)
+            return gates.unflatten(1, (self.heads, -1))[0], index.unflatten(1, (self.heads, -1))[0]
+        keys = torch.einsum('td,hrd->thr', tokens, self.key.weight.unflatten(0, (self.heads, -1)).to(tokens.dtype))
+        return compete(torch.einsum('mhr->hmr', self.split(self.query(priors))), keys, self.bottleneck)
 
     def forward(self,
         priors:Tensor, # γ (m r)
         tokens:Tensor, # Y (t d)
     ) -> Competed: # γ̂, gates and winners
-        heads, tokens = lambda x: x.unflatten(-1, (self.heads, -1)), autocast_to(tokens)
-        v = heads(self.value(tokens))
+        tokens = autocast_to(tokens)
+        v = self.split(self.value(tokens))
         with torch.autocast(tokens.device.type, enabled=False):
-            q = torch.einsum('mhr->hmr', heads(self.query(priors)))
-            gates, index = self.compete(q, tokens)
+            gates, index = self.compete(priors, tokens)
             heard = collect(gates, index, v)
             candidate = self.norm(priors + self.out(torch.einsum('hmr->mhr', heard).flatten(1)))
         return Competed(candidate, gates, index)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['BalanceLoss', 'DeviceSmoothLoss', 'DeviceRecorder', 'DeviceProgress', 'memory_state', 'History', 'ResetMemory',
            'NonFiniteLoss', 'FiniteLoss', 'Autocast', 'Checkpoint', 'load_checkpoint', 'EpochRandom', 'warmup_cosine',
-           'EpochSchedule', 'describe_data', 'fill_config', 'compile_mode', 'ait_learner']
+           'EpochSchedule', 'describe_data', 'fill_config', 'compile_mode', 'compile_model', 'ait_learner']
 
 # %% ../nbs/10_learner.ipynb #85f97bcc
 import time, warnings
@@ -248,6 +248,16 @@ def compile_mode(
     if isinstance(compile, str): return compile
     return "reduce-overhead" if torch.device(device).type == "cuda" else None
 
+# %% ../nbs/10_learner.ipynb #482742db
+def compile_model(
+    model:nn.Module,  # compiled in place
+    compile:bool|str, # as in `ait_learner`
+    device,           # to train on
+):
+    "torch.compile for fixed shapes and for a backward outside autocast."
+    torch._functorch.config.backward_pass_autocast = "off" # read when the first batch comes, so it has to stay
+    model.compile(dynamic=False, mode=compile_mode(compile, device))
+
 # %% ../nbs/10_learner.ipynb #d14ec7fb
 def ait_learner(
     dls:DataLoaders,    # to train and validate on
@@ -264,7 +274,7 @@ def ait_learner(
     "A fastai Learner for AiT and the systems it is compared with."
     fill_config(model, dls)
     model.to(dls.device)
-    if compile: model.compile(dynamic=False, mode=compile_mode(compile, dls.device))
+    if compile: compile_model(model, compile, dls.device)
     opt = partial(OptimWrapper, opt=torch.optim.AdamW, betas=betas, weight_decay=wd, fused=torch.device(dls.device).type == 'cuda')
     learn = Learner(dls, model, loss_func=CrossEntropyLossFlat(), opt_func=opt, lr=lr, wd_bn_bias=True, train_bn=False, **kwargs)
     balance = BalanceLoss()
