@@ -140,8 +140,7 @@ def bench_row(
     images, labels = torch.randn(batch, c.channels, c.image_size, c.image_size, device=device), torch.randint(c.num_classes, (batch,), device=device)
     exact = exact_logits(net, images)
     if phase == "infer": net = freeze(net)
-    mode = compile_mode(compile, device) if compile else None
-    if compile: compile_model(net, compile, device)
+    mode = compile_model(net, compile, device) if compile else None
     step = train_step(net, images, labels, precision) if phase == "train" else infer_step(net, images, precision)
     with peak_memory(device) as peak:
         error = (step().double() - exact).abs().max().item()
@@ -202,13 +201,14 @@ def cases(
     sizes:tuple=("small", "medium", "base"), # of the models
 ) -> list[dict]: # arguments of `bench_row`
     "The settings that a family compares."
-    pair = lambda size: (f'vit_{size}', f'ait_{size}')
+    three = lambda size: (f'vit_{size}', f'vit_{size}_postnorm', f'ait_{size}')
+    pair = lambda size: three(size)[::2]
     both = lambda **kw: [dict(model=m, head="mean", **kw) for m in pair("small")]
     families = dict(
-        train=[dict(model=m) for s in sizes for m in (f'vit_{s}', f'vit_{s}_postnorm', f'ait_{s}')],
+        train=[dict(model=m) for s in sizes for m in three(s)],
         tf32=[dict(model=m, precision="tf32") for s in sizes for m in pair(s)],
         eager=[dict(model=m, precision=p, compile=False, steps=20) for s in sizes for p in ("fp32", "tf32", "bf16") for m in pair(s)],
-        infer=[dict(model=m, phase="infer") for s in sizes for m in (f'vit_{s}', f'vit_{s}_postnorm', f'ait_{s}')],
+        infer=[dict(model=m, phase="infer") for s in sizes for m in three(s)],
         latency=[dict(model=m, phase="infer", batch=1, steps=200) for s in sizes for m in pair(s)],
         tokens=[o for side in (8, 16, 32, 64) for o in both(image_size=4*side, batch=512*64//side**2)],
         slots=[dict(model="vit_small", head="mean")] + [dict(model="ait_small", head="mean", slots=m) for m in (8, 32, 128, 512)],

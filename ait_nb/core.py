@@ -19,7 +19,7 @@ with warnings.catch_warnings():
     from huggingface_hub import ModelHubMixin, snapshot_download
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor, device, nn
 
 # %% ../nbs/00_core.ipynb #4a51f962
 def require(
@@ -121,6 +121,8 @@ class Pretrained(ModelHubMixin):
         **hub,                   # as `ModelHubMixin.save_pretrained` takes, such as `push_to_hub=True`
     ):
         "Write config.json and model.safetensors; where that fails, an old checkpoint stays as it was."
+        with device('meta'): expected = type(self)(self.config).state_dict().keys()
+        require(self.state_dict().keys() == expected, 'model', type(self).__name__, "one with the tensors of its configuration, or it could not be loaded again; save the model that this one was made from")
         # the mixin deletes config.json before it writes
         if (Path(save_directory)/'config.json').is_file() and not hub.get('push_to_hub'): return self._save_pretrained(Path(save_directory))
         return super().save_pretrained(save_directory, **hub)

@@ -253,10 +253,11 @@ def compile_model(
     model:nn.Module,  # compiled in place
     compile:bool|str, # as in `ait_learner`
     device,           # to train on
-):
+) -> str|None: # mode of torch.compile
     "torch.compile for fixed shapes and for a backward outside autocast."
     torch._functorch.config.backward_pass_autocast = "off" # read when the first batch comes, so it has to stay
-    model.compile(dynamic=False, mode=compile_mode(compile, device))
+    model.compile(dynamic=False, mode=(mode := compile_mode(compile, device)))
+    return mode
 
 # %% ../nbs/10_learner.ipynb #d14ec7fb
 def ait_learner(
