@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['require', 'positive_int', 'within', 'positive', 'one_of', 'Config', 'write_atomically', 'read_checkpoint',
-           'load_strictly', 'Pretrained']
+           'load_strictly', 'require_loadable', 'Pretrained']
 
 # %% ../nbs/00_core.ipynb #6a6d4827
 import json, os, re, warnings
@@ -108,6 +108,14 @@ def load_strictly(
     return model
 
 # %% ../nbs/00_core.ipynb #23056bcb
+def require_loadable(
+    model:nn.Module, # with a `config`
+):
+    "Refuse a model that has not the tensors of its configuration: what was saved could not be loaded."
+    with device('meta'): expected = type(model)(model.config).state_dict().keys()
+    require(model.state_dict().keys() == expected, 'model', type(model).__name__, "one with the tensors of its configuration; save the model that this one was made from")
+
+# %% ../nbs/00_core.ipynb #0a4a79f4
 class Pretrained(ModelHubMixin):
     "Gives a model with a dataclass `config` safe saving and loading, and `push_to_hub`."
     def _save_pretrained(self, save_directory):
@@ -121,8 +129,7 @@ class Pretrained(ModelHubMixin):
         **hub,                   # as `ModelHubMixin.save_pretrained` takes, such as `push_to_hub=True`
     ):
         "Write config.json and model.safetensors; where that fails, an old checkpoint stays as it was."
-        with device('meta'): expected = type(self)(self.config).state_dict().keys()
-        require(self.state_dict().keys() == expected, 'model', type(self).__name__, "one with the tensors of its configuration, or it could not be loaded again; save the model that this one was made from")
+        require_loadable(self)
         # the mixin deletes config.json before it writes
         if (Path(save_directory)/'config.json').is_file() and not hub.get('push_to_hub'): return self._save_pretrained(Path(save_directory))
         return super().save_pretrained(save_directory, **hub)

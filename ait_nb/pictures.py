@@ -18,9 +18,10 @@ from torch import Tensor
 
 from .ait import AiT
 from .core import require
-from .data import normalise, to_pixels, triangle
+from .data import normalise, to_pixels
 from .hopfield import retrieve
 from .train import trace, train
+from .triangle import triangle
 from .workspace import Workspace
 
 # %% ../nbs/12_pictures.ipynb #32e236cc

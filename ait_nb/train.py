@@ -24,9 +24,10 @@ from torch import Tensor
 import ait_nb
 from .ait import AiT, ait_base, ait_medium, ait_relational, ait_small, ait_tiny
 from .core import load_strictly, one_of, positive, positive_int, require, write_atomically
-from .data import cifar10, cifar100, fashion_mnist, folder_sets, image_dls, triangle
+from .data import cifar10, cifar100, fashion_mnist, folder_sets, image_dls
 from .learner import (Checkpoint, EpochRandom, EpochSchedule, History, NonFiniteLoss, ResetMemory, ait_learner,
     load_checkpoint, warmup_cosine)
+from .triangle import triangle
 from .vit import *
 from .workspace import Workspace
 import fastai
@@ -345,9 +346,8 @@ def train(
     out, settings = Path(out or f'runs/{dataset}-{model}-{recipe}-s{seed}'), parse_fields(set)
     r, state = pick_recipe(recipe, dataset, epochs=epochs, batch_size=batch_size, lr=lr), open_run(out, resume, command)
     *sets, variant = load_data(dataset, data, variant, seed, settings.get('image_size'))
-    dls = image_dls(*sets, r.batch_size, pick_device(device), r.pad, r.flip, seed)
     cbs = run_callbacks(r, seed, state, reset_memory, Checkpoint(out/'checkpoint.pt', checkpoint_every, command=command))
-    learn = make_learner(dls, model, r, seed, sets[0].size, len(sets[0].mean), settings, amp=amp, compile=compile, cbs=cbs)
+    learn = make_learner(image_dls(*sets, r.batch_size, pick_device(device), r.pad, r.flip, seed), model, r, seed, sets[0].size, len(sets[0].mean), settings, amp=amp, compile=compile, cbs=cbs)
     run_epochs(learn, r.epochs, state, r.tf32)
     return leave_results(learn, out, dict(dataset=dataset, data_variant=variant, model=model, seed=seed, command=command, recipe=dict(name=recipe, **asdict(r), amp=amp, compile=compile, reset_memory=reset_memory)))
 

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .balance import balance_loss
-from .bottleneck import BottleneckAttention, autocast_to, dense_gates
+from .bottleneck import BottleneckAttention, asks_tokens, autocast_to, dense_gates
 from .core import one_of, positive, positive_int, require, within
 from .hopfield import energy, retrieve, settle
 from .memory import Memory, move_priors, only_finite
@@ -196,4 +196,4 @@ class GlobalWorkspace(Workspace):
         self.dim, self.eval_write, through = dim, eval_write, write == "grad" and read != "none"
         self.writer = None if write == "none" else Writer(dim, memory_dim, memory_heads, bottleneck, alpha, balance_weight, through)
         self.reader = None if read == "none" else Reader(dim, memory_dim, memory_heads, read, beta, hopfield_steps)
-        self.rejoins = write == "ema" and balance_weight > 0 and read == "hopfield" and hopfield_steps == 1 and self.writer.asks_tokens(slots)
+        self.rejoins = write == "ema" and balance_weight > 0 and read == "hopfield" and hopfield_steps == 1 and asks_tokens(slots, dim, memory_dim)
