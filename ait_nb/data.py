@@ -9,7 +9,7 @@ __all__ = ['CACHE', 'CIFAR10_STATS', 'CIFAR100_STATS', 'FASHION_STATS', 'ImageSe
            'folder_dls']
 
 # %% ../nbs/09_data.ipynb #b38bcb79
-import warnings
+import warnings, zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -259,8 +259,8 @@ class TensorDL(TfmdDL):
         if dataset is not None and not isinstance(dataset, ImageSet): dataset = self.dataset.like(dataset)
         return super().new(dataset, cls, **({'pad': self.pad, 'flip': self.flip, 'seed': self.seed} | kwargs))
 
-    def chance(self): return torch.Generator().manual_seed(self.seed*1_000_003 + self.epoch)
-    def get_idxs(self): return torch.randperm(len(self.dataset), generator=self.chance()) if self.shuffle else torch.arange(len(self.dataset))
+    def chance(self, of): return torch.Generator().manual_seed(zlib.crc32(f'{self.seed} {self.epoch} {of}'.encode()))
+    def get_idxs(self): return torch.randperm(len(self.dataset), generator=self.chance('order')) if self.shuffle else torch.arange(len(self.dataset))
 
 # %% ../nbs/09_data.ipynb #6396d727
 @patch
@@ -268,7 +268,7 @@ def __iter__(self:TensorDL):
     self.dataset.start_epoch(self.epoch)
     data, device = self.dataset.to(self.device), self.device
     order, augments = self.get_idxs(), self.shuffle and (self.pad or self.flip)
-    chance = self.chance()
+    chance = self.chance('augmentation')
     shift = torch.randint(2*self.pad + 1, (len(order), 2), generator=chance).to(device)
     flip = ((torch.rand(len(order), generator=chance) < 0.5) & self.flip).to(device)
     mean, std = torch.tensor(data.mean, device=device), torch.tensor(data.std, device=device)

@@ -90,6 +90,8 @@ class HostConfig(Config):
     def patches(self): return (self.image_size // self.patch_size)**2
     @property
     def tokens(self): return self.patches + (self.question_dim > 0) + (self.head == "cls")
+    @property
+    def out_tokens(self): return self.tokens # that reach the head; a system that pools says otherwise
 
 # %% ../nbs/01_vit.ipynb #abf1f397
 def check_inputs(
@@ -140,7 +142,7 @@ class Head(nn.Module):
     ):
         super().__init__()
         self.kind = c.head
-        width = c.tokens*c.dim if c.head == "flat" else c.dim
+        width = c.out_tokens*c.dim if c.head == "flat" else c.dim
         self.norm, self.out = nn.LayerNorm(width), nn.Linear(width, c.num_classes)
 
     def forward(self,
