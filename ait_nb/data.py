@@ -24,7 +24,7 @@ from fastai.data.core import DataLoaders, TfmdDL
 from fastcore.basics import patch
 from fastcore.foundation import L
 from fastai.torch_core import TensorCategory, TensorImage
-from fastai.vision.data import ImageDataLoaders, imagenet_stats
+from fastai.vision.data import ImageDataLoaders, get_grid, imagenet_stats
 from fastai.vision.augment import RandomResizedCrop
 from fastai.data.transforms import Category, Normalize, image_extensions
 from PIL import Image, UnidentifiedImageError
@@ -36,7 +36,8 @@ from .core import positive_int, require
 # %% ../nbs/09_data.ipynb #42392f7b
 class ImageSet:
     "Images and labels held whole, indexed by a tensor of positions."
-    n_inp = 1
+    n_inp = 1 # of what an item holds, the model takes so many: the image; the rest is label
+    question_dim = 0 # length of the question that comes with an image, if any
     def __init__(self,
         images:Tensor,       # (N c H W) uint8
         labels:Tensor|None,  # (N) int64; None: unlabelled
@@ -73,6 +74,21 @@ def start_epoch(self:ImageSet,
     epoch:int, # from 0
 ):
     "A set that draws anew does it here."
+
+@patch
+def order(self:ImageSet,
+    chance:torch.Generator, # draws it
+) -> Tensor: # (N) each position once
+    "An order for an epoch of training."
+    return torch.randperm(len(self), generator=chance)
+
+@patch
+def named(self:ImageSet,
+    x:TensorImage, # decoded
+    *y:Tensor,     # label, where there is one
+) -> tuple: # what fastai can show
+    "An item as people read it."
+    return (x, *(Category(self.vocab[int(label)]) for label in y))
 
 # %% ../nbs/09_data.ipynb #99dc6f9a
 def to_pixels(
@@ -253,14 +269,14 @@ class TensorDL(TfmdDL):
     ):
         super().__init__(dataset, bs=bs, shuffle=shuffle, num_workers=0, **kwargs)
         self.pad, self.flip, self.seed, self.epoch = pad, flip, seed, 0
-        self._n_inp, self._types = 1, (tuple, [TensorImage, TensorCategory])
+        self._n_inp, self._types = dataset.n_inp, (tuple, [TensorImage, *[Tensor]*(dataset.n_inp-1), TensorCategory])
 
     def new(self, dataset=None, cls=None, **kwargs):
         if dataset is not None and not isinstance(dataset, ImageSet): dataset = self.dataset.like(dataset)
         return super().new(dataset, cls, **({'pad': self.pad, 'flip': self.flip, 'seed': self.seed} | kwargs))
 
     def chance(self, of): return torch.Generator().manual_seed(zlib.crc32(f'{self.seed} {self.epoch} {of}'.encode()))
-    def get_idxs(self): return torch.randperm(len(self.dataset), generator=self.chance('order')) if self.shuffle else torch.arange(len(self.dataset))
+    def get_idxs(self): return self.dataset.order(self.chance('order')) if self.shuffle else torch.arange(len(self.dataset))
 
 # %% ../nbs/09_data.ipynb #6396d727
 @patch
@@ -282,13 +298,25 @@ def __iter__(self:TensorDL):
 # %% ../nbs/09_data.ipynb #470008eb
 @patch
 def decode(self:TensorDL, b):
-    x, *y = b
-    return (TensorImage(denormalise(x, self.dataset.mean, self.dataset.std).cpu()), *(TensorCategory(o.cpu()) for o in y))
+    x, *rest = b
+    pixels = TensorImage(denormalise(x, self.dataset.mean, self.dataset.std).cpu())
+    return (pixels, *(o.cpu() if i < self.n_inp else TensorCategory(o.cpu()) for i, o in enumerate(rest, 1)))
 
 @patch
-def _decode_batch(self:TensorDL, b, max_n=9, full=True):
-    name = lambda label: Category(self.dataset.vocab[int(label)])
-    return L((x, *map(name, y)) for x, *y in zip(*(o[:max_n] for o in b)))
+def _decode_batch(self:TensorDL, b, max_n=9, full=True): return L(self.dataset.named(*o) for o in zip(*(o[:max_n] for o in b)))
+
+@patch
+def grid(self:TensorDL, n, show, kwargs):
+    return kwargs if not show or self.n_inp == 1 or 'ctxs' in kwargs else dict(ctxs=get_grid(n, **kwargs))
+
+@patch
+def show_batch(self:TensorDL, b=None, max_n=9, show=True, **kwargs):
+    b = self.one_batch() if b is None else b
+    return TfmdDL.show_batch(self, b, max_n, show=show, **self.grid(min(max_n, len(b[0])), show, kwargs))
+
+@patch
+def show_results(self:TensorDL, b, out, max_n=9, show=True, **kwargs):
+    return TfmdDL.show_results(self, b, out, max_n, show=show, **self.grid(min(max_n, len(b[0])), show, kwargs))
 
 # %% ../nbs/09_data.ipynb #18c4227d
 def even_batch(
@@ -312,6 +340,7 @@ def image_dls(
     "fastai DataLoaders of two sets held whole on the training device."
     positive_int(batch_size=bs)
     require(bs <= len(train), 'batch_size', bs, f"at most the {len(train)} training images")
+    require(train.n_inp == 1 or not (pad or flip), 'pad, flip', (pad, flip), "0 and False where there are questions: their answers depend on places")
     device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
     return DataLoaders(TensorDL(train, bs, shuffle=True, drop_last=True, pad=pad, flip=flip, seed=seed, device=device),
                        TensorDL(test, even_batch(len(test), max(bs, 1024)), device=device), device=device)

@@ -20,7 +20,8 @@ from .ait import AiT
 from .core import require
 from .data import normalise, to_pixels
 from .hopfield import retrieve
-from .train import trace, train
+from .extract import trace
+from .train import train
 from .triangle import triangle
 from .workspace import Workspace
 
