@@ -244,6 +244,19 @@ def like(self:SortOfCLEVR,
     questions = torch.stack([torch.as_tensor(q).cpu().byte() for _, q in items]) if len(items) else self.questions[:0].cpu()
     return SortOfCLEVR(images, questions[None,:,None], None, self.turn)
 
+# %% ../nbs/09b_clevr.ipynb #eefd80d0
+@patch
+def hold_out(self:SortOfCLEVR,
+    n:int, # images to hold out, with all their questions
+) -> tuple[SortOfCLEVR, SortOfCLEVR]: # to train on, to validate on
+    "Split off a validation set: the last images."
+    positive_int(holdout=n)
+    require(n < len(self.images), 'holdout', n, f"less than the {len(self.images)} training images")
+    cut, shape = len(self.images) - n, (self.parts, len(self.images), self.per)
+    questions, labels = self.questions.view(*shape, -1), self.labels.view(shape)
+    part = lambda here: SortOfCLEVR(self.images[here], questions[:,here], labels[:,here], self.turn)
+    return part(slice(cut)), part(slice(cut, None))
+
 # %% ../nbs/09b_clevr.ipynb #6d8ddfc2
 def draw_set(
     n:int,    # scenes

@@ -90,6 +90,24 @@ def named(self:ImageSet,
     "An item as people read it."
     return (x, *(Category(self.vocab[int(label)]) for label in y))
 
+# %% ../nbs/09_data.ipynb #894b14e6
+@patch
+def subset(self:ImageSet,
+    items:Tensor, # positions (n)
+) -> ImageSet:
+    "A set of some of the items."
+    return ImageSet(self.images[items], self.labels[items], self.vocab, self.mean, self.std)
+
+@patch
+def hold_out(self:ImageSet,
+    n:int, # images to hold out
+) -> tuple[ImageSet, ImageSet]: # to train on, to validate on
+    "Split off a validation set; the split is always the same."
+    positive_int(holdout=n)
+    require(n < len(self), 'holdout', n, f"less than the {len(self)} training images")
+    order = torch.randperm(len(self), generator=torch.Generator().manual_seed(0))
+    return self.subset(order[n:]), self.subset(order[:n])
+
 # %% ../nbs/09_data.ipynb #99dc6f9a
 def to_pixels(
     item,         # a path, PIL image, uint8 array (H W c) or tensor (c H W)

@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['MODELS', 'DATASETS', 'ait_train', 'load_data', 'git_commit', 'pick_device', 'machine', 'terminable', 'allow_tf32',
-           'parse_fields', 'command_line', 'open_run', 'make_learner', 'run_epochs', 'question_metrics',
-           'leave_results', 'run_callbacks', 'train']
+           'parse_fields', 'split_settings', 'command_line', 'open_run', 'make_learner', 'run_epochs',
+           'question_metrics', 'leave_results', 'run_callbacks', 'train']
 
 # %% ../nbs/11_train.ipynb #82ce65cb
 import ast, json, os, platform, shlex, signal, subprocess, sys, threading
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import torch
@@ -19,9 +19,10 @@ from fastcore.script import Param, call_parse, store_true
 
 import ait_nb
 from .ait import AiT, ait_base, ait_medium, ait_relational, ait_small, ait_tiny
+from .augment import Augment
 from .clevr import baseline, by_subtype, sort_of_clevr
 from .core import load_strictly, one_of, require, write_atomically
-from .data import cifar10, cifar100, fashion_mnist, folder_sets, image_dls
+from .data import ImageSet, cifar10, cifar100, fashion_mnist, folder_sets, image_dls
 from .extract import extract, save_arrays
 from .learner import (Checkpoint, EpochRandom, EpochSchedule, History, NonFiniteLoss, ResetMemory, ait_learner,
     load_checkpoint)
@@ -29,7 +30,7 @@ from .recipes import Recipe, pick_recipe
 from .triangle import triangle
 from .vit import *
 import fastai
-from fastai.data.core import DataLoaders
+from fastai.callback.training import GradientClip
 from fastai.learner import Learner
 
 # %% ../nbs/11_train.ipynb #c4f5105a
@@ -47,20 +48,19 @@ def load_data(
     seed:int=0,         # of training images that are drawn
     size:int|None=None, # pictures of a folder are cropped to this
     family:str|None=None, # of sort_of_clevr's questions: unary, binary (default), ternary or all
+    holdout:int=0,      # score so many images held out from training, not the test set
 ) -> tuple: # sets to train and to test on, and the variant's name
     "The two parts of a data set, and what it is called in results."
     one_of(*DATASETS, dataset=dataset)
     require(family is None or dataset == "sort_of_clevr", 'family', family, "left out where there are no questions")
-    if dataset == "triangle": return (*triangle(variant or "stream", seed), variant or "stream")
-    if dataset == "sort_of_clevr":
-        family, variant = family or "binary", variant or "corrected"
-        return (*sort_of_clevr(family, variant, seed), f'{family}-{variant}')
-    require(variant is None, 'variant', variant, "left out with a data set that has no variants")
-    if dataset == "folder":
-        require(path is not None, 'data', path, "the path of an image folder with dataset='folder'")
-        return (*folder_sets(path, size), Path(path).name)
-    sets = {"cifar10": cifar10, "cifar100": cifar100, "fashion_mnist": fashion_mnist}[dataset](path)
-    return (*sets, "original" if path is None else Path(path).name)
+    if dataset == "triangle": sets, name = triangle(variant or "stream", seed), variant or "stream"
+    elif dataset == "sort_of_clevr": sets, name = sort_of_clevr(family or "binary", variant or "corrected", seed), f'{family or "binary"}-{variant or "corrected"}'
+    else:
+        require(variant is None, 'variant', variant, "left out with a data set that has no variants")
+        require(path is not None or dataset != "folder", 'data', path, "the path of an image folder with dataset='folder'")
+        read = dict(cifar10=cifar10, cifar100=cifar100, fashion_mnist=fashion_mnist, folder=lambda path: folder_sets(path, size))
+        sets, name = read[dataset](path), "original" if path is None else Path(path).name
+    return (*(sets[0].hold_out(holdout) if holdout else sets), name)
 
 # %% ../nbs/11_train.ipynb #2e2b39cf
 def git_commit() -> str|None: # None where it cannot be told
@@ -121,6 +121,15 @@ def parse_fields(
         except (ValueError, SyntaxError): return name, value
     return dict(map(one, settings or ()))
 
+# %% ../nbs/11_train.ipynb #9e5b5302
+def split_settings(
+    settings:dict, # fields and values
+) -> tuple[dict, dict]: # of the recipe, of the model
+    "Which settings are the recipe's."
+    recipes = {f.name for f in fields(Recipe)} - {'patch_size', 'bottleneck', 'position', 'head'}
+    for name in ('epochs', 'batch_size', 'lr'): require(name not in settings, 'set', name, f"given as --{name}")
+    return {k: v for k, v in settings.items() if k in recipes}, {k: v for k, v in settings.items() if k not in recipes}
+
 # %% ../nbs/11_train.ipynb #5a88fb0f
 def command_line(
     **options, # of `train`
@@ -149,7 +158,8 @@ def open_run(
 
 # %% ../nbs/11_train.ipynb #dcf5561f
 def make_learner(
-    dls:DataLoaders,  # of the data
+    train:ImageSet, test:ImageSet, # the data
+    device:torch.device, # to train on
     model:str,        # its name
     recipe:Recipe,    # how it is trained
     seed:int,         # of the initialisation
@@ -159,8 +169,9 @@ def make_learner(
     "A Learner as data, model name and recipe say."
     one_of(*MODELS, model=model)
     own = dict(bottleneck=recipe.bottleneck) if model.startswith('ait') else {}
-    data = dls.train_ds
-    shape = dict(image_size=data.size, channels=len(data.mean), num_classes=len(data.vocab), question_dim=data.question_dim, patch_size=recipe.patch_size)
+    own |= {f: getattr(recipe, f) for f in ('position', 'head') if getattr(recipe, f) is not None}
+    shape = dict(image_size=train.size, channels=len(train.mean), num_classes=len(train.vocab), question_dim=train.question_dim, patch_size=recipe.patch_size)
+    dls = image_dls(train, test, recipe.batch_size, device, recipe.pad, recipe.flip, seed)
     torch.manual_seed(seed)
     return ait_learner(dls, MODELS[model](**(shape | own | settings)), lr=recipe.lr, wd=recipe.weight_decay, betas=recipe.betas, **kwargs)
 
@@ -220,15 +231,17 @@ def run_callbacks(
     checkpoint:Checkpoint, # where the run is kept
 ) -> list: # callbacks
     "What a run needs beside a Learner."
-    reset = [ResetMemory()] if reset_memory else []
-    return [EpochSchedule(recipe.rate), EpochRandom(seed), History(state.get('history', ())), *reset, checkpoint]
+    reset, clip = [ResetMemory()]*reset_memory, [GradientClip(recipe.clip)]*(recipe.clip > 0)
+    harder = {f: getattr(recipe, f) for f in ('cutout', 'colour', 'mixup', 'smoothing')}
+    augment = [Augment(**harder)]*any(harder.values())
+    return [EpochSchedule(recipe.rate), EpochRandom(seed), History(state.get('history', ())), *reset, *clip, *augment, checkpoint]
 
 # %% ../nbs/11_train.ipynb #549675b4
 def train(
     dataset:str="triangle", # triangle, sort_of_clevr, cifar10, cifar100, fashion_mnist or folder
     data:str=None,          # path of a local copy; without it public sets are downloaded
     model:str="ait_small",  # ait_ or vit_ with tiny, small, medium, base or relational; vit_…_postnorm, vit_…_published
-    recipe:str="paper",     # paper or laptop
+    recipe:str="paper",     # paper, modern or laptop
     epochs:int=None,        # default: the recipe's
     batch_size:int=None,    # default: the recipe's
     lr:float=None,          # highest learning rate; default: the recipe's
@@ -239,21 +252,21 @@ def train(
     out:str=None,           # folder for the results; default: runs/<dataset>-<model>-<recipe>-s<seed>
     resume:store_true=False,# go on with the run in `out`
     reset_memory:store_true=False, # draw the memory anew at the start of each epoch
+    holdout:int=0,          # train without so many training images and score those instead of the test set
     family:str=None,        # of sort_of_clevr: unary, binary (default), ternary or all
     variant:str=None,       # of triangle: stream (default) or fixed; of sort_of_clevr: corrected (default) or original
     checkpoint_every:int=1, # epochs between two checkpoints
-    set:Param("field=value of the model's configuration, any number", str, action='extend', nargs='*')=(),
+    set:Param("field=value of the model's configuration or of the recipe, any number", str, action='extend', nargs='*')=(),
 ) -> dict: # what `result.json` holds
     "Train a model and leave `result.json`, `extract.npz` and the model itself in a folder."
     command = command_line(**{k: v for k, v in locals().items() if k not in ('resume', 'checkpoint_every', 'device', 'out')})
     one_of(*MODELS, model=model)
-    out, settings = Path(out or f'runs/{dataset}-{model}-{recipe}-s{seed}'), parse_fields(set)
-    r, state = pick_recipe(recipe, dataset, epochs=epochs, batch_size=batch_size, lr=lr), open_run(out, resume, command)
-    *sets, variant = load_data(dataset, data, variant, seed, settings.get('image_size'), family)
+    out, (given, settings) = Path(out or f'runs/{dataset}-{model}-{recipe}-s{seed}'), split_settings(parse_fields(set))
+    r, state = pick_recipe(recipe, dataset, epochs=epochs, batch_size=batch_size, lr=lr, **given), open_run(out, resume, command)
+    *sets, variant = load_data(dataset, data, variant, seed, settings.get('image_size'), family, holdout)
     cbs = run_callbacks(r, seed, state, reset_memory, Checkpoint(out/'checkpoint.pt', checkpoint_every, command=command))
-    dls = image_dls(*sets, r.batch_size, pick_device(device), r.pad, r.flip, seed)
-    run_epochs(learn := make_learner(dls, model, r, seed, settings, amp=amp, compile=compile, cbs=cbs), r.epochs, state, r.tf32)
-    return leave_results(learn, out, dict(dataset=dataset, data_variant=variant, model=model, seed=seed, command=command, recipe=dict(name=recipe, **asdict(r), amp=amp, compile=compile, reset_memory=reset_memory)))
+    run_epochs(learn := make_learner(*sets, pick_device(device), model, r, seed, settings, amp=amp, compile=compile, cbs=cbs), r.epochs, state, r.tf32)
+    return leave_results(learn, out, dict(dataset=dataset, data_variant=variant, model=model, seed=seed, split='validation' if holdout else 'test', command=command, recipe=dict(name=recipe, **asdict(r), amp=amp, compile=compile, reset_memory=reset_memory)))
 
 # %% ../nbs/11_train.ipynb #265ae3ed
 @delegates(train)
