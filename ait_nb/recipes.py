@@ -33,6 +33,7 @@ class Recipe:
     clip:float=0.             # largest norm of the gradient; 0: any
     patch_size:int=4          # of the model
     bottleneck:int=512        # of an AiT
+    slots:int=32              # of an AiT
     position:str|None=None    # of the model; None: as the model has it
     head:str|None=None        # of the model; None: as the model has it
     tf32:bool=True            # on a GPU, let float32 products use TF32
@@ -54,6 +55,7 @@ def paper(
     "The published recipe; sets that the paper does not use are treated as the one most like them."
     if dataset == "triangle": return Recipe(pad=0, flip=False, patch_size=32, bottleneck=64)
     if dataset == "sort_of_clevr": return Recipe(batch_size=64, pad=0, flip=False, patch_size=15)
+    if dataset == "pets": return Recipe(batch_size=128, pad=0, patch_size=16, slots=128)
     if dataset == "folder": return Recipe(batch_size=128, pad=0, patch_size=16)
     return Recipe()
 

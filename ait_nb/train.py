@@ -26,7 +26,9 @@ from .data import ImageSet, cifar10, cifar100, fashion_mnist, folder_sets, image
 from .extract import extract, save_arrays
 from .learner import (Checkpoint, EpochRandom, EpochSchedule, History, NonFiniteLoss, ResetMemory, ait_learner,
     load_checkpoint)
+from .pets import pets
 from .recipes import Recipe, pick_recipe
+from .set_transformer import set_transformer, set_transformer_relational
 from .triangle import triangle
 from .vit import *
 import fastai
@@ -37,8 +39,9 @@ from fastai.learner import Learner
 MODELS = {f.__name__: f for f in (ait_tiny, ait_small, ait_medium, ait_base, ait_relational,
     vit_tiny, vit_small, vit_medium, vit_base, vit_relational,
     vit_tiny_postnorm, vit_small_postnorm, vit_medium_postnorm, vit_base_postnorm, vit_relational_postnorm,
-    vit_tiny_published, vit_small_published, vit_medium_published, vit_base_published, vit_relational_published)}
-DATASETS = ("triangle", "sort_of_clevr", "cifar10", "cifar100", "fashion_mnist", "folder")
+    vit_tiny_published, vit_small_published, vit_medium_published, vit_base_published, vit_relational_published,
+    set_transformer, set_transformer_relational)}
+DATASETS = ("triangle", "sort_of_clevr", "cifar10", "cifar100", "fashion_mnist", "pets", "folder")
 
 # %% ../nbs/11_train.ipynb #0117bfd9
 def load_data(
@@ -46,7 +49,7 @@ def load_data(
     path:str|None=None, # a local copy
     variant:str|None=None, # of triangle: stream or fixed; of sort_of_clevr: corrected or original
     seed:int=0,         # of training images that are drawn
-    size:int|None=None, # pictures of a folder are cropped to this
+    size:int|None=None, # pictures of pets and of a folder are cropped to this
     family:str|None=None, # of sort_of_clevr's questions: unary, binary (default), ternary or all
     holdout:int=0,      # score so many images held out from training, not the test set
 ) -> tuple: # sets to train and to test on, and the variant's name
@@ -58,7 +61,7 @@ def load_data(
     else:
         require(variant is None, 'variant', variant, "left out with a data set that has no variants")
         require(path is not None or dataset != "folder", 'data', path, "the path of an image folder with dataset='folder'")
-        read = dict(cifar10=cifar10, cifar100=cifar100, fashion_mnist=fashion_mnist, folder=lambda path: folder_sets(path, size))
+        read = dict(cifar10=cifar10, cifar100=cifar100, fashion_mnist=fashion_mnist, pets=lambda path: pets(path, size), folder=lambda path: folder_sets(path, size))
         sets, name = read[dataset](path), "original" if path is None else Path(path).name
     return (*(sets[0].hold_out(holdout) if holdout else sets), name)
 
@@ -126,7 +129,7 @@ def split_settings(
     settings:dict, # fields and values
 ) -> tuple[dict, dict]: # of the recipe, of the model
     "Which settings are the recipe's."
-    recipes = {f.name for f in fields(Recipe)} - {'patch_size', 'bottleneck', 'position', 'head'}
+    recipes = {f.name for f in fields(Recipe)} - {'patch_size', 'bottleneck', 'slots', 'position', 'head'}
     for name in ('epochs', 'batch_size', 'lr'): require(name not in settings, 'set', name, f"given as --{name}")
     return {k: v for k, v in settings.items() if k in recipes}, {k: v for k, v in settings.items() if k not in recipes}
 
@@ -168,7 +171,7 @@ def make_learner(
 ) -> Learner:
     "A Learner as data, model name and recipe say."
     one_of(*MODELS, model=model)
-    own = dict(bottleneck=recipe.bottleneck) if model.startswith('ait') else {}
+    own = dict(bottleneck=recipe.bottleneck, slots=recipe.slots) if model.startswith('ait') else {}
     own |= {f: getattr(recipe, f) for f in ('position', 'head') if getattr(recipe, f) is not None}
     shape = dict(image_size=train.size, channels=len(train.mean), num_classes=len(train.vocab), question_dim=train.question_dim, patch_size=recipe.patch_size)
     dls = image_dls(train, test, recipe.batch_size, device, recipe.pad, recipe.flip, seed)
@@ -238,9 +241,9 @@ def run_callbacks(
 
 # %% ../nbs/11_train.ipynb #549675b4
 def train(
-    dataset:str="triangle", # triangle, sort_of_clevr, cifar10, cifar100, fashion_mnist or folder
+    dataset:str="triangle", # triangle, sort_of_clevr, cifar10, cifar100, fashion_mnist, pets or folder
     data:str=None,          # path of a local copy; without it public sets are downloaded
-    model:str="ait_small",  # ait_ or vit_ with tiny, small, medium, base or relational; vit_…_postnorm, vit_…_published
+    model:str="ait_small",  # ait_ or vit_ with tiny, small, medium, base or relational; vit_…_postnorm, vit_…_published; set_transformer[_relational]
     recipe:str="paper",     # paper, modern or laptop
     epochs:int=None,        # default: the recipe's
     batch_size:int=None,    # default: the recipe's
