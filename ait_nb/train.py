@@ -21,6 +21,7 @@ import ait_nb
 from .ait import AiT, ait_base, ait_medium, ait_relational, ait_small, ait_tiny
 from .augment import Augment
 from .clevr import baseline, by_subtype, sort_of_clevr
+from .coordination import coordination, coordination_relational
 from .core import load_strictly, one_of, require, write_atomically
 from .data import ImageSet, cifar10, cifar100, fashion_mnist, folder_sets, image_dls
 from .extract import extract, save_arrays
@@ -40,7 +41,7 @@ MODELS = {f.__name__: f for f in (ait_tiny, ait_small, ait_medium, ait_base, ait
     vit_tiny, vit_small, vit_medium, vit_base, vit_relational,
     vit_tiny_postnorm, vit_small_postnorm, vit_medium_postnorm, vit_base_postnorm, vit_relational_postnorm,
     vit_tiny_published, vit_small_published, vit_medium_published, vit_base_published, vit_relational_published,
-    set_transformer, set_transformer_relational)}
+    set_transformer, set_transformer_relational, coordination, coordination_relational)}
 DATASETS = ("triangle", "sort_of_clevr", "cifar10", "cifar100", "fashion_mnist", "pets", "folder")
 
 # %% ../nbs/11_train.ipynb #0117bfd9
@@ -243,7 +244,7 @@ def run_callbacks(
 def train(
     dataset:str="triangle", # triangle, sort_of_clevr, cifar10, cifar100, fashion_mnist, pets or folder
     data:str=None,          # path of a local copy; without it public sets are downloaded
-    model:str="ait_small",  # ait_ or vit_ with tiny, small, medium, base or relational; vit_…_postnorm, vit_…_published; set_transformer[_relational]
+    model:str="ait_small",  # ait_ or vit_ with tiny, small, medium, base or relational; vit_…_postnorm, vit_…_published; set_transformer or coordination[_relational]
     recipe:str="paper",     # paper, modern or laptop
     epochs:int=None,        # default: the recipe's
     batch_size:int=None,    # default: the recipe's
