@@ -86,12 +86,12 @@ def memory_state(
 
 # %% ../nbs/10_learner.ipynb #66f6e7a9
 class History(Callback):
-    "One dictionary for each epoch: mean losses, accuracy, seconds, and the state of every memory."
+    "One dictionary for each epoch: mean losses, accuracy, seconds of training and in all, and the state of every memory."
     order = 55
     def __init__(self,
         before:list=(), # epochs of an earlier part of the run
     ): self.before, self.epochs = list(before), list(before)
-    def before_fit(self): self.fresh, self.n = True, 0
+    def before_fit(self): self.fresh, self.n, self.mark = True, 0, time.perf_counter()
     def before_epoch(self): self.n = 0
     def before_train(self):
         if self.fresh and not hasattr(self.learn, 'lr_finder'): self.epochs, self.fresh = list(self.before), False
@@ -101,9 +101,9 @@ class History(Callback):
     def after_train(self): self.train_loss, self.seconds = float(self.total)/max(self.n, 1), time.perf_counter() - self.start
     def after_epoch(self):
         if self.n == 0: return
-        values = dict(zip(self.recorder.metric_names[1:], self.learn.final_record))
+        values, last, self.mark = dict(zip(self.recorder.metric_names[1:], self.learn.final_record)), self.mark, time.perf_counter()
         self.epochs.append(dict(epoch=self.epoch, train_loss=self.train_loss, balance=self.balance_loss.mean, valid_loss=float(values['valid_loss']),
-            accuracy=round(100*float(values['accuracy']), 4), seconds=self.seconds, memory=memory_state(self.model)))
+            accuracy=round(100*float(values['accuracy']), 4), seconds=self.seconds, wall=self.mark - last, memory=memory_state(self.model)))
 
 # %% ../nbs/10_learner.ipynb #5b3b55c4
 class ResetMemory(Callback):

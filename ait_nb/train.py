@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MODELS', 'DATASETS', 'ait_train', 'load_data', 'git_commit', 'pick_device', 'machine', 'terminable', 'allow_tf32',
-           'parse_fields', 'split_settings', 'command_line', 'open_run', 'make_learner', 'run_epochs',
+           'parse_fields', 'split_settings', 'command_line', 'open_run', 'alone', 'make_learner', 'run_epochs',
            'question_metrics', 'leave_results', 'run_callbacks', 'train']
 
 # %% ../nbs/11_train.ipynb #82ce65cb
@@ -36,6 +36,7 @@ from .vit import *
 import fastai
 from fastai.callback.training import GradientClip
 from fastai.learner import Learner
+from filelock import FileLock, Timeout
 
 # %% ../nbs/11_train.ipynb #c4f5105a
 MODELS = {f.__name__: f for f in (ait_tiny, ait_small, ait_medium, ait_base, ait_relational,
@@ -161,6 +162,19 @@ def open_run(
     require(state.get('command') == command, 'resume', command, f"the command that began the run: {state.get('command')}")
     return state
 
+# %% ../nbs/11_train.ipynb #7ecd4f7b
+@contextmanager
+def alone(
+    out:Path, # the run's folder, made where it is missing
+):
+    "Within, no other process trains in this folder."
+    out.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out/'.lock', timeout=0)
+    try: lock.acquire()
+    except Timeout: raise ValueError(f"out={str(out)!r}: must be a folder in which no other process trains just now") from None
+    try: yield
+    finally: lock.release()
+
 # %% ../nbs/11_train.ipynb #dcf5561f
 def make_learner(
     train:ImageSet, test:ImageSet, # the data
@@ -261,7 +275,7 @@ def train(
     family:str=None,        # of sort_of_clevr: unary, binary (default), ternary or all
     variant:str=None,       # of triangle: stream (default) or fixed; of sort_of_clevr: corrected (default) or original
     checkpoint_every:int=1, # epochs between two checkpoints
-    set:Param("field=value of the model's configuration or of the recipe, any number", str, action='extend', nargs='*')=(),
+    set:Param("field=value of the model's configuration or of the recipe, any number", str, action='extend', nargs='*')=None,
 ) -> dict: # what `result.json` holds
     "Train a model and leave `result.json`, `extract.npz` and the model itself in a folder."
     command = command_line(**{k: v for k, v in locals().items() if k not in ('resume', 'checkpoint_every', 'device', 'out')})
@@ -270,8 +284,10 @@ def train(
     r, state = pick_recipe(recipe, dataset, epochs=epochs, batch_size=batch_size, lr=lr, **given), open_run(out, resume, command)
     *sets, variant = load_data(dataset, data, variant, seed, settings.get('image_size'), family, holdout)
     cbs = run_callbacks(r, seed, state, reset_memory, Checkpoint(out/'checkpoint.pt', checkpoint_every, command=command))
-    run_epochs(learn := make_learner(*sets, pick_device(device), model, r, seed, settings, amp=amp, compile=compile, cbs=cbs), r.epochs, state, r.tf32)
-    return leave_results(learn, out, dict(dataset=dataset, data_variant=variant, model=model, seed=seed, split='validation' if holdout else 'test', command=command, recipe=dict(name=recipe, **asdict(r), amp=amp, compile=compile, reset_memory=reset_memory)))
+    learn = make_learner(*sets, pick_device(device), model, r, seed, settings, amp=amp, compile=compile, cbs=cbs)
+    with alone(out):
+        run_epochs(learn, r.epochs, state, r.tf32)
+        return leave_results(learn, out, dict(dataset=dataset, data_variant=variant, model=model, seed=seed, split='validation' if holdout else 'test', command=command, recipe=dict(name=recipe, **asdict(r), amp=amp, compile=compile, reset_memory=reset_memory)))
 
 # %% ../nbs/11_train.ipynb #265ae3ed
 @delegates(train)

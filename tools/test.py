@@ -36,8 +36,8 @@ def imports(module):
 
 
 def notebook(path, gpu):
-    "A notebook must run from top to bottom."
-    flags = ['--flags', 'cuda'] if gpu else []
+    "A notebook must run from top to bottom, its slow cells too; those marked `cuda` only on a GPU."
+    flags = ['--flags', 'cuda' if gpu else 'slow']
     code, out, seconds = run(sys.executable, '-m', 'nbdev.test', '--path', str(path), '--n_workers', '0', *flags, OMP_NUM_THREADS='1' if not gpu else '2')
     return path.name, code == 0, seconds, out
 
