@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from fastai.data.core import DataLoaders, TfmdDL
 from fastcore.basics import patch
 from fastcore.foundation import L
-from fastai.torch_core import TensorCategory, TensorImage
+from fastai.torch_core import TensorCategory, TensorImage, to_detach
 from fastai.vision.data import ImageDataLoaders, get_grid, imagenet_stats
 from fastai.vision.augment import RandomResizedCrop
 from fastai.data.transforms import Category, Normalize, image_extensions
@@ -297,12 +297,14 @@ class TensorDL(TfmdDL):
     ):
         super().__init__(dataset, bs=bs, shuffle=shuffle, num_workers=0, **kwargs)
         self.pad, self.flip, self.seed, self.epoch = pad, flip, seed, 0
+        self.share = 0, 1 # of each batch: which of how many
         self._n_inp, self._types = dataset.n_inp, (tuple, [TensorImage, *[Tensor]*(dataset.n_inp-1), TensorCategory])
 
     def new(self, dataset=None, cls=None, **kwargs):
         if dataset is not None and not isinstance(dataset, ImageSet): dataset = self.dataset.like(dataset)
         return super().new(dataset, cls, **({'pad': self.pad, 'flip': self.flip, 'seed': self.seed} | kwargs))
 
+    def to_detach(self, b, cpu=True, gather=True): return to_detach(b, cpu, gather=False) # what belongs to this process
     def chance(self, of): return torch.Generator().manual_seed(zlib.crc32(f'{self.seed} {self.epoch} {of}'.encode()))
     def get_idxs(self): return self.dataset.order(self.chance('order')) if self.shuffle else torch.arange(len(self.dataset))
 
@@ -310,7 +312,7 @@ class TensorDL(TfmdDL):
 @patch
 def __iter__(self:TensorDL):
     self.dataset.start_epoch(self.epoch)
-    data, device = self.dataset.to(self.device), self.device
+    data, device, (rank, ranks) = self.dataset.to(self.device), self.device, self.share
     order, augments = self.get_idxs(), self.shuffle and (self.pad or self.flip)
     chance = self.chance('augmentation')
     shift = torch.randint(2*self.pad + 1, (len(order), 2), generator=chance).to(device)
@@ -318,6 +320,8 @@ def __iter__(self:TensorDL):
     mean, std = torch.tensor(data.mean, device=device), torch.tensor(data.std, device=device)
     for i in order.to(device).split(self.bs):
         if self.drop_last and len(i) < self.bs: break
+        i = i.tensor_split(ranks)[rank]
+        if not len(i): continue
         x, *y = data[i]
         if augments: x = crop_and_flip(x, shift[i], flip[i], self.pad)
         yield (normalise(x, mean, std), *y)

@@ -27,6 +27,7 @@ from fastai.learner import AvgSmoothLoss, Learner, Recorder, ValueMetric
 from fastai.losses import CrossEntropyLossFlat
 from fastai.metrics import accuracy
 from fastai.optimizer import OptimWrapper
+from fastai.torch_core import get_model
 from fastcore.foundation import L
 from torch import Tensor, nn
 
@@ -171,7 +172,7 @@ class Checkpoint(Callback):
         if self.history.n and (done % self.every == 0 or done == self.n_epoch): self.save(done)
     def save(self, done):
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        state = dict(self.about, epochs=done, history=self.history.epochs, model=self.model.state_dict(), opt=self.opt.state_dict())
+        state = dict(self.about, epochs=done, history=self.history.epochs, model=get_model(self.model).state_dict(), opt=self.opt.state_dict())
         write_atomically(self.path, partial(torch.save, state))
 
 # %% ../nbs/10_learner.ipynb #78b65d95

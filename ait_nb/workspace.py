@@ -65,6 +65,8 @@ class Writer(BottleneckAttention):
     def balance(self, gates:Tensor, index:Tensor, t:int) -> Tensor: # σ included; as `balance_loss` takes them
         return self.balance_weight * balance_loss(gates, index, t)
 
+    def dense(self, gates:Tensor, index:Tensor, t:int) -> Tensor: return dense_gates(gates, index, t)
+
 # %% ../nbs/07_workspace.ipynb #f48b358b
 class CrossAttention(nn.Module):
     "Tokens query the attractors through learned projections: what the Hopfield step replaces."
@@ -163,7 +165,7 @@ class Workspace(Landscape):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not rejoins):
             written = self.writer(old, y) if writes or return_gates else None
         if writes: self.commit(written.priors)
-        gates = dense_gates(written.gates, written.index, len(y)) if return_gates else None
+        gates = self.writer.dense(written.gates, written.index, len(y)) if return_gates else None
         if rejoins: balance, read = balance_and_read(self.writer, self.reader, old, written, y)
         else:
             balance = self.writer.balance(written.gates, written.index, len(y)) if writes else tokens.new_zeros(())
