@@ -9,7 +9,7 @@ __all__ = ['MODELS', 'DATASETS', 'ait_train', 'load_data', 'git_commit', 'pick_d
 
 # %% ../nbs/11_train.ipynb #82ce65cb
 import ast, json, os, platform, shlex, signal, subprocess, sys, threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from .learner import (Checkpoint, EpochRandom, EpochSchedule, History, NonFinite
     load_checkpoint)
 from .perceiver import perceiver, perceiver_relational
 from .pets import pets
+from .ranks import across_ranks, n_ranks, process_group, this_rank
 from .recipes import Recipe, pick_recipe
 from .set_transformer import set_transformer, set_transformer_relational
 from .triangle import triangle
@@ -36,6 +37,7 @@ from .vit import *
 import fastai
 from fastai.callback.training import GradientClip
 from fastai.learner import Learner
+from fastai.torch_core import num_distrib, rank_distrib
 from filelock import FileLock, Timeout
 
 # %% ../nbs/11_train.ipynb #c4f5105a
@@ -81,6 +83,9 @@ def pick_device(
 ) -> torch.device:
     "The device to train on, tried."
     name = name or ('cuda' if torch.cuda.is_available() else 'cpu')
+    if num_distrib() > 1:
+        one_of('cuda', 'cpu', device=name) # each of several processes has a GPU of its own
+        if name == 'cuda': name = f"cuda:{os.environ['LOCAL_RANK']}"
     try: return torch.zeros((), device=name).device
     except (RuntimeError, AssertionError, NotImplementedError) as e: raise ValueError(f"device={name!r}: must be a device that PyTorch has here ({str(e).splitlines()[0]})") from None
 
@@ -208,7 +213,7 @@ def run_epochs(
         load_strictly(learn.model, state['model'], 'checkpoint.pt')
         learn.opt.load_state_dict(state['opt'])
     learn.dls.train.epoch = done
-    with terminable(), allow_tf32(tf32): learn.fit(epochs, start_epoch=done)
+    with terminable(), allow_tf32(tf32), across_ranks(learn): learn.fit(epochs, start_epoch=done)
 
 # %% ../nbs/11_train.ipynb #8cd0d198
 def question_metrics(
@@ -247,13 +252,13 @@ def run_callbacks(
     seed:int,          # of the run
     state:dict,        # a checkpoint to go on from, or nothing
     reset_memory:bool, # draw the memory anew at the start of each epoch
-    checkpoint:Checkpoint, # where the run is kept
+    checkpoint:Checkpoint, # where the run is kept; of several processes the first keeps it
 ) -> list: # callbacks
     "What a run needs beside a Learner."
     reset, clip = [ResetMemory()]*reset_memory, [GradientClip(recipe.clip)]*(recipe.clip > 0)
     harder = {f: getattr(recipe, f) for f in ('cutout', 'colour', 'mixup', 'smoothing')}
     augment = [Augment(**harder)]*any(harder.values())
-    return [EpochSchedule(recipe.rate), EpochRandom(seed), History(state.get('history', ())), *reset, *clip, *augment, checkpoint]
+    return [EpochSchedule(recipe.rate), EpochRandom(seed), History(state.get('history', ())), *reset, *clip, *augment, *[checkpoint][this_rank():]]
 
 # %% ../nbs/11_train.ipynb #549675b4
 def train(
@@ -262,12 +267,12 @@ def train(
     model:str="ait_small",  # ait_ or vit_ with tiny, small, medium, base or relational; vit_…_postnorm, vit_…_published; set_transformer, perceiver or coordination[_relational]
     recipe:str="paper",     # paper, modern or laptop
     epochs:int=None,        # default: the recipe's
-    batch_size:int=None,    # default: the recipe's
+    batch_size:int=None,    # images in a batch, of all processes together; default: the recipe's
     lr:float=None,          # highest learning rate; default: the recipe's
     seed:int=0,             # of initialisation, data order and augmentation
     amp:store_true=False,   # bfloat16 autocast
     compile:store_true=False, # torch.compile
-    device:str=None,        # default: the GPU if there is one
+    device:str=None,        # default: the GPU if there is one; of several processes each takes its own
     out:str=None,           # folder for the results; default: runs/<dataset>-<model>-<recipe>-s<seed>
     resume:store_true=False,# go on with the run in `out`
     reset_memory:store_true=False, # draw the memory anew at the start of each epoch
@@ -276,26 +281,30 @@ def train(
     variant:str=None,       # of triangle: stream (default) or fixed; of sort_of_clevr: corrected (default) or original
     checkpoint_every:int=1, # epochs between two checkpoints
     set:Param("field=value of the model's configuration or of the recipe, any number", str, action='extend', nargs='*')=None,
-) -> dict: # what `result.json` holds
+) -> dict|None: # what `result.json` holds; None in all of several processes but the first
     "Train a model and leave `result.json`, `extract.npz` and the model itself in a folder."
     command = command_line(**{k: v for k, v in locals().items() if k not in ('resume', 'checkpoint_every', 'device', 'out')})
     one_of(*MODELS, model=model)
     out, (given, settings) = Path(out or f'runs/{dataset}-{model}-{recipe}-s{seed}'), split_settings(parse_fields(set))
     r, state = pick_recipe(recipe, dataset, epochs=epochs, batch_size=batch_size, lr=lr, **given), open_run(out, resume, command)
     *sets, variant = load_data(dataset, data, variant, seed, settings.get('image_size'), family, holdout)
-    cbs = run_callbacks(r, seed, state, reset_memory, Checkpoint(out/'checkpoint.pt', checkpoint_every, command=command))
-    learn = make_learner(*sets, pick_device(device), model, r, seed, settings, amp=amp, compile=compile, cbs=cbs)
-    with alone(out):
-        run_epochs(learn, r.epochs, state, r.tf32)
-        return leave_results(learn, out, dict(dataset=dataset, data_variant=variant, model=model, seed=seed, split='validation' if holdout else 'test', command=command, recipe=dict(name=recipe, **asdict(r), amp=amp, compile=compile, reset_memory=reset_memory)))
+    with process_group(device := pick_device(device)):
+        cbs = run_callbacks(r, seed, state, reset_memory, Checkpoint(out/'checkpoint.pt', checkpoint_every, command=command))
+        learn = make_learner(*sets, device, model, r, seed, settings, amp=amp, compile='default' if compile and n_ranks() > 1 else compile, cbs=cbs) # one process alone takes CUDA graphs
+        with nullcontext() if this_rank() else alone(out):
+            run_epochs(learn, r.epochs, state, r.tf32)
+            if this_rank(): return
+            return leave_results(learn, out, dict(dataset=dataset, data_variant=variant, model=model, seed=seed, ranks=n_ranks(), split='validation' if holdout else 'test', command=command, recipe=dict(name=recipe, **asdict(r), amp=amp, compile=compile, reset_memory=reset_memory)))
 
 # %% ../nbs/11_train.ipynb #265ae3ed
 @delegates(train)
 def ait_train(**kwargs):
     "Train a model and leave result.json, extract.npz and the model itself in a folder."
+    who = f", process {rank_distrib()}" if num_distrib() > 1 else ""
     try: result = train(**kwargs)
-    except (ValueError, FileNotFoundError, ConnectionError, NonFiniteLoss) as e: sys.exit(f"ait_train: {e}")
-    except KeyboardInterrupt: sys.exit("ait_train: stopped; the same command with --resume goes on from the last checkpoint")
+    except (ValueError, FileNotFoundError, ConnectionError, NonFiniteLoss) as e: sys.exit(f"ait_train{who}: {e}")
+    except KeyboardInterrupt: sys.exit(f"ait_train{who}: stopped; the same command with --resume goes on from the last checkpoint")
+    if result is None: return
     out = kwargs.get('out') or f"runs/{result['dataset']}-{result['model']}-{result['recipe']['name']}-s{result['seed']}"
     print(f"accuracy {result['metrics']['accuracy']:.2f}% on {result['metrics']['n_test']} test images, {result['params']:,} parameters, {result['timing']['train_s']:.0f} s")
     print(f"{out}: result.json, {'extract.npz, ' if 'slots' in result['config'] else ''}model/, checkpoint.pt")
