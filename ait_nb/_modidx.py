@@ -528,4 +528,5 @@ d = { 'settings': { 'branch': 'main',
                                   'ait_nb.workspace.Writer.dense': ('workspace.html#writer.dense', 'ait_nb/workspace.py'),
                                   'ait_nb.workspace.Writer.forward': ('workspace.html#writer.forward', 'ait_nb/workspace.py'),
                                   'ait_nb.workspace.Written': ('workspace.html#written', 'ait_nb/workspace.py'),
-                                  'ait_nb.workspace.balance_and_read': ('workspace.html#balance_and_read', 'ait_nb/workspace.py')}}}
+                                  'ait_nb.workspace.balance_and_read': ('workspace.html#balance_and_read', 'ait_nb/workspace.py'),
+                                  'ait_nb.workspace.kept': ('workspace.html#kept', 'ait_nb/workspace.py')}}}
