@@ -2,11 +2,15 @@
 
     python tools/test.py [--gpu]
 
+Notebooks run twice: as nbdev_test runs them, and in a kernel of JupyterLab's server (tools/lab_test.py).
+
 With --gpu the cells marked `cuda` run too, and their count goes to results/gpu_tests.json.
 """
 import argparse, hashlib, json, os, re, subprocess, sys, time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import lab_test
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted(p for p in (ROOT/'nbs').glob('*.ipynb'))
@@ -26,7 +30,7 @@ def unchanged(name, command, files):
     code, out, seconds = run(*command)
     after = digest()
     changed = [str(p.relative_to(ROOT)) for p in {**before, **after} if before.get(p) != after.get(p)]
-    return name, code == 0 and not changed, seconds, out if code else f"{name} changed {', '.join(changed)}: run it and commit the result"
+    return name, code == 0 and not changed, seconds, out if code else f"it changed {', '.join(changed)}: run it and commit the result"
 
 
 def imports(module):
@@ -59,6 +63,11 @@ def record_gpu(results):
     (ROOT/'results'/'gpu_tests.json').write_text(json.dumps(record, indent=1) + '\n')
 
 
+def show(name, ok, seconds, out):
+    "A result as a line, and what was said where it failed."
+    print(f"{'ok  ' if ok else 'FAIL'} {seconds:6.1f} s  {name}", *([] if ok else ['\n' + out[-6000:]]), flush=True)
+
+
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument('--gpu', action='store_true', help='run the cells marked cuda as well')
@@ -73,14 +82,16 @@ def main():
         results = []
         for job in jobs:
             results.append(job.result())
-            name, ok, seconds, out = results[-1]
-            print(f"{'ok  ' if ok else 'FAIL'} {seconds:6.1f} s  {name}", *([] if ok else ['\n' + out[-6000:]]), flush=True)
+            show(*results[-1])
     if not gpu:
+        for result in lab_test.results(NOTEBOOKS, min(8, os.cpu_count() or 1)):
+            results.append(result)
+            show(*result)
         bin = Path(sys.executable).parent
         sources = lambda: [*(ROOT/'ait_nb').glob('*.py'), *(ROOT/'nbs').glob('*.ipynb'), *(ROOT/'nbs'/'images').glob('*'), ROOT/'README.md', ROOT/'pyproject.toml']
         for name, command in (('nbdev_export', [bin/'nbdev_export']), ('nbdev_clean', [bin/'nbdev_clean']), ('make readme', [sys.executable, 'tools/readme.py'])):
-            results.append(unchanged(name, command, sources))
-            print(f"{'ok  ' if results[-1][1] else 'FAIL'} {results[-1][2]:6.1f} s  {name} leaves no diff", *([] if results[-1][1] else ['\n' + results[-1][3][-3000:]]), flush=True)
+            results.append(unchanged(f'{name} leaves no diff', command, sources))
+            show(*results[-1])
     else: record_gpu(results)
     failed = sum(not ok for _, ok, *_ in results)
     print(f'{len(results) - failed} passed, {failed} failed')
