@@ -10,7 +10,7 @@ __all__ = ['BalanceLoss', 'DeviceSmoothLoss', 'DeviceRecorder', 'DeviceProgress'
 # %% ../nbs/10_learner.ipynb #85f97bcc
 import time, warnings
 from functools import partial
-from math import cos, pi
+from math import cos, inf, pi
 from pathlib import Path
 
 with warnings.catch_warnings():
@@ -71,10 +71,10 @@ class DeviceRecorder(Recorder):
 # %% ../nbs/10_learner.ipynb #999158fe
 class DeviceProgress(ProgressCallback):
     "fastai's progress bar; the loss beside it is read from the device once a second."
-    name, last = 'progress', 0.
+    name, last, seconds = 'progress', -inf, 1. # since the loss was read, between two reads
     def after_batch(self):
         self.pbar.update(self.iter+1)
-        if self.training and time.monotonic() - self.last > 1: self.pbar.comment, self.last = f'{float(self.smooth_loss):.4f}', time.monotonic()
+        if self.training and time.monotonic() - self.last > self.seconds: self.pbar.comment, self.last = f'{float(self.smooth_loss):.4f}', time.monotonic()
 
 # %% ../nbs/10_learner.ipynb #10522fea
 def memory_state(
