@@ -27,6 +27,7 @@ from .data import ImageSet, cifar10, cifar100, fashion_mnist, folder_sets, image
 from .extract import extract, save_arrays
 from .learner import (Checkpoint, EpochRandom, EpochSchedule, History, NonFiniteLoss, ResetMemory, ait_learner,
     load_checkpoint)
+from .luna import luna, luna_relational
 from .perceiver import perceiver, perceiver_relational
 from .pets import pets
 from .recipes import Recipe, pick_recipe
@@ -43,7 +44,8 @@ MODELS = {f.__name__: f for f in (ait_tiny, ait_small, ait_medium, ait_base, ait
     vit_tiny, vit_small, vit_medium, vit_base, vit_relational,
     vit_tiny_postnorm, vit_small_postnorm, vit_medium_postnorm, vit_base_postnorm, vit_relational_postnorm,
     vit_tiny_published, vit_small_published, vit_medium_published, vit_base_published, vit_relational_published,
-    set_transformer, set_transformer_relational, perceiver, perceiver_relational, coordination, coordination_relational)}
+    set_transformer, set_transformer_relational, perceiver, perceiver_relational, coordination, coordination_relational,
+    luna, luna_relational)}
 DATASETS = ("triangle", "sort_of_clevr", "cifar10", "cifar100", "fashion_mnist", "pets", "folder")
 
 # %% ../nbs/11_train.ipynb #0117bfd9
@@ -259,7 +261,7 @@ def run_callbacks(
 def train(
     dataset:str="triangle", # triangle, sort_of_clevr, cifar10, cifar100, fashion_mnist, pets or folder
     data:str=None,          # path of a local copy; without it public sets are downloaded
-    model:str="ait_small",  # ait_ or vit_ with tiny, small, medium, base or relational; vit_…_postnorm, vit_…_published; set_transformer, perceiver or coordination[_relational]
+    model:str="ait_small",  # ait_ or vit_ with tiny, small, medium, base or relational; vit_…_postnorm, vit_…_published; set_transformer, perceiver, coordination or luna[_relational]
     recipe:str="paper",     # paper, modern or laptop
     epochs:int=None,        # default: the recipe's
     batch_size:int=None,    # default: the recipe's
