@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from .core import one_of, positive_int, require
 from .vit import SIZES, FeedForward, Host, HostConfig
 
-# %% ../nbs/08e_luna.ipynb #ecb212f2
+# %% ../nbs/08e_luna.ipynb #a9616e86
 class NestedAttention(nn.Module):
     "A memory packs the tokens, and every token unpacks the memory."
     def __init__(self,
@@ -30,10 +30,7 @@ class NestedAttention(nn.Module):
         self.pack_query, self.pack_kv = linear(), linear(1 if tie else 2)
         self.unpack_query, self.unpack_kv, self.out = linear(), linear(1 if tie else 2), nn.Linear(dim, dim)
 
-    def split(self,
-        query:Tensor, # (b s d)
-        kv:Tensor,    # (b t d), or (b t 2d) where not tied
-    ) -> list[Tensor]: # queries (b h s c), keys (b h t c), values (b h t c)
+    def split(self, query:Tensor, kv:Tensor) -> list[Tensor]: # (b s d), (b t d) or where not tied (b t 2d) → (b h s c), (b h t c), (b h t c)
         k, v = (kv, kv) if self.tie else kv.chunk(2, -1)
         return [torch.einsum('bshc->bhsc', o.unflatten(-1, (self.heads, -1))) for o in (query, k, v)]
 
