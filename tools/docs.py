@@ -116,7 +116,8 @@ def offline_fonts(site):
 
 
 def finish(site):
-    "What smalldocs leaves open: equations link to themselves, and a page does not change from build to build."
+    "What smalldocs leaves open: equations link to themselves, search goes by words, and a page does not change from build to build."
+    shutil.copy(ROOT/'tools'/'search.js', site/'site_libs'/'fuse'/'fuse.min.js')
     for page in site.glob('*.html'):
         page.write_text(re.sub(r'<a id="(eq-[\w-]+)"></a>', r'<a id="\1" class="eq-anchor" href="#\1" aria-label="Link to this equation"></a>', page.read_text()))
     sitemap = site/'sitemap.xml'
