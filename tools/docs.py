@@ -10,10 +10,12 @@ from nbdev.config import get_config
 from nbdev.doclinks import nbdev_export
 from nbdev.quarto import nbdev_docs
 from nbdev.serve import proc_nbs
+from smalldocs.layout import KATEX
 
 from machine import program
 
 ROOT = Path(__file__).resolve().parent.parent
+SKIPPED = 77 # this machine lacks what is needed
 KATEX_CDN = re.compile(r'https://cdn\.jsdelivr\.net/npm/katex@([\d.]+)/dist')
 FIGURE = re.compile(r'^#\| label: *fig-', re.M)
 CAPTION = re.compile(r'^(#\| fig-cap: *"?)', re.M)
@@ -88,7 +90,9 @@ def katex(version):
     files, package = folder/'node_modules'/'katex'/'dist', folder/'node_modules'/'katex'/'package.json'
     if package.exists() and json.loads(package.read_text())['version'] == version: return files
     npm = program('npm', package='npm')
-    if npm is None: sys.exit('docs: mathematics needs KaTeX from npm, which is not installed: install npm (Debian: apt-get install npm)')
+    if npm is None:
+        print('docs: mathematics needs KaTeX from npm, which is not here: install npm (Debian: apt-get install npm)', file=sys.stderr)
+        sys.exit(SKIPPED)
     done = subprocess.run([npm, 'install', '--silent', '--no-save', '--prefix', folder, f'katex@{version}'], capture_output=True, text=True)
     if done.returncode: sys.exit(f'docs: npm did not bring katex {version}: {(done.stdout + done.stderr).strip()[-500:]}')
     return files
@@ -127,6 +131,7 @@ def finish(site):
 def smalldocs(site):
     "Render nbdev's processed notebooks without Quarto."
     staged = ROOT/'_proc_small'
+    katex(KATEX_CDN.search(KATEX)[1]) # before the work, since nothing comes of it without
     stage(proc_nbs(n_workers=2, force=True), staged)
     subprocess.run([sys.executable, '-m', 'smalldocs.cli', 'render', staged], check=True)
     shutil.rmtree(site, ignore_errors=True)
