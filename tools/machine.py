@@ -13,7 +13,8 @@ def can_install(): return hasattr(os, 'geteuid') and os.geteuid() == 0 and shuti
 def install(*packages):
     "Install Debian's packages, quietly; whether that worked."
     env = {**os.environ, 'DEBIAN_FRONTEND': 'noninteractive'}
-    commands = (['apt-get', 'update', '-qq'], ['apt-get', 'install', '-y', '-qq', '--no-install-recommends', *packages])
+    apt = ['apt-get', '-qq', '-o', 'DPkg::Lock::Timeout=300']
+    commands = ([*apt, 'update'], [*apt, 'install', '-y', '--no-install-recommends', *packages])
     return all(subprocess.run(c, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0 for c in commands)
 
 
