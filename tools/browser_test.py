@@ -33,12 +33,18 @@ FACTS = '''() => ({
     images: [...document.querySelectorAll('img')].map(i => [i.src.slice(0, 60), (i.alt || '').trim(), i.naturalWidth]),
     drawings: [...document.querySelectorAll('main svg')].filter(s => !s.closest('.katex')).map(s => (s.getAttribute('aria-label') || s.getAttribute('alt') || '').trim()),
     captions: [...document.querySelectorAll('figure')].map(f => (f.querySelector('figcaption')?.innerText || '').trim()),
-    math: [...document.querySelectorAll('.math')].map(m => !!m.querySelector('.katex-html') && !m.querySelector('.katex-error')),
+    math: [...document.querySelectorAll('.math')].map(m => !!m.querySelector('.katex-html') && !m.querySelector('.katex-error, [style*="rgb(204, 0, 0)"]')),
     tags: [...document.querySelectorAll('.katex-html .tag')].map(t => t.innerText.replace(/\\s/g, '')),
     labels: [...document.querySelectorAll('a[id^="eq-"]')].map(a => a.id),
     api: [...document.querySelectorAll('main a')].filter(a => a.innerText == 'source').map(a => [a.href, a.closest('.cell-output')?.querySelector('h2, h3, h4')?.id]),
     beside: [...document.querySelectorAll('.page-navigation a')].map(a => a.href),
 })'''
+# What lies beyond the right edge and cannot be scrolled to.
+CUT_OFF = '''() => [...document.querySelectorAll('main *')].filter(e => {
+    if (e.getBoundingClientRect().right <= innerWidth + 1 || !e.checkVisibility() || e.closest('.katex-mathml, .katex svg')) return false;
+    for (let up = e.parentElement; up && up.tagName != 'MAIN'; up = up.parentElement) if (/auto|scroll/.test(getComputedStyle(up).overflowX)) return false;
+    return true;
+}).map(e => e.tagName + ' ' + e.className + ' ' + (e.innerText || '').slice(0, 40))'''
 LIGHTNESS = '''() => [document.body, document.querySelector('main p')].map((e, i) => {
     const [r, g, b] = getComputedStyle(e)[i ? 'color' : 'backgroundColor'].match(/[\\d.]+/g).map(Number);
     return (.299*r + .587*g + .114*b)/255;
@@ -66,11 +72,12 @@ class Site:
     def open(self, name='index.html', viewport=WIDE, **context):
         "A page in a context of its own; any request beyond this machine and any word on the console is a failure."
         page = self.browser.new_context(viewport=viewport, **context).new_page()
-        page.on('request', lambda r: self.check('requests stay here', r.url.startswith((self.base, 'data:', 'blob:')), f'{name} asks for {r.url[:120]}'))
-        page.on('requestfailed', lambda r: self.check('requests succeed', False, f'{name}: {r.url[:120]}'))
-        page.on('response', lambda r: self.check('requests succeed', r.status < 400, f'{name}: {r.status} {r.url[:120]}'))
-        page.on('console', lambda m: m.type in ('error', 'warning') and self.check('console is silent', False, f'{name}: {m.text[:160]}'))
-        page.on('pageerror', lambda e: self.check('console is silent', False, f'{name}: {str(e)[:160]}'))
+        at = lambda: page.url.removeprefix(self.base)
+        page.on('request', lambda r: self.check('requests stay here', r.url.startswith((self.base, 'data:', 'blob:')), f'{at()} asks for {r.url[:120]}'))
+        page.on('requestfailed', lambda r: self.check('requests succeed', False, f'{at()}: {r.url[:120]}'))
+        page.on('response', lambda r: self.check('requests succeed', r.status < 400, f'{at()}: {r.status} {r.url[:120]}'))
+        page.on('console', lambda m: m.type in ('error', 'warning') and self.check('console is silent', False, f'{at()}: {m.text[:160]}'))
+        page.on('pageerror', lambda e: self.check('console is silent', False, f'{at()}: {str(e)[:160]}'))
         page.goto(self.base + name, wait_until='load')
         return page
 
@@ -92,6 +99,8 @@ def check_pages(site):
         page.set_viewport_size(PHONE)
         width = page.evaluate('document.documentElement.scrollWidth')
         site.check('no horizontal scroll at 390 px', width <= PHONE['width'], f'{name} is {width} px wide')
+        cut = page.evaluate(CUT_OFF)
+        site.check('nothing is cut off at 390 px', not cut, f'{name}: {cut[:3]}')
     page.context.close()
     check_links(site)
 
