@@ -16,7 +16,7 @@ from machine import program
 
 ROOT = Path(__file__).resolve().parent.parent
 SKIPPED = 77 # this machine lacks what is needed
-KATEX_CDN = re.compile(r'https://cdn\.jsdelivr\.net/npm/katex@([\d.]+)/dist')
+KATEX_CDN = re.compile(r'https://cdn\.jsdelivr\.net/npm/katex@([\w.]+)/dist')
 FIGURE = re.compile(r'^#\| label: *fig-', re.M)
 CAPTION = re.compile(r'^(#\| fig-cap: *"?)', re.M)
 
