@@ -5,10 +5,12 @@
 Exit status 0: every check passed; 1: some failed, and they are listed; 77: there is no browser here.
 A further check is a function of `Site`, listed in CHECKS.
 """
-import argparse, functools, http.server, json, os, re, sys, threading
+import argparse, functools, http.server, os, re, sys, threading
 from collections import Counter
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin
+
+from playwright.sync_api import TimeoutError, sync_playwright
 
 from machine import CHROMIUM, program
 
@@ -45,10 +47,13 @@ CUT_OFF = '''() => [...document.querySelectorAll('main *')].filter(e => {
     for (let up = e.parentElement; up && up.tagName != 'MAIN'; up = up.parentElement) if (/auto|scroll/.test(getComputedStyle(up).overflowX)) return false;
     return true;
 }).map(e => e.tagName + ' ' + e.className + ' ' + (e.innerText || '').slice(0, 40))'''
-LIGHTNESS = '''() => [document.body, document.querySelector('main p')].map((e, i) => {
-    const [r, g, b] = getComputedStyle(e)[i ? 'color' : 'backgroundColor'].match(/[\\d.]+/g).map(Number);
-    return (.299*r + .587*g + .114*b)/255;
-})'''
+THEME = '''dark => {
+    const [back, text] = [document.body, document.querySelector('main p')].map((e, i) => {
+        const [r, g, b] = getComputedStyle(e)[i ? 'color' : 'backgroundColor'].match(/[\\d.]+/g).map(Number);
+        return (.299*r + .587*g + .114*b)/255;
+    });
+    return dark ? back < .35 && text > .6 : back > .8 && text < .4;
+}'''
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -72,6 +77,7 @@ class Site:
     def open(self, name='index.html', viewport=WIDE, **context):
         "A page in a context of its own; any request beyond this machine and any word on the console is a failure."
         page = self.browser.new_context(viewport=viewport, **context).new_page()
+        page.set_default_timeout(90_000) # on a busy machine
         at = lambda: page.url.removeprefix(self.base)
         page.on('request', lambda r: self.check('requests stay here', r.url.startswith((self.base, 'data:', 'blob:')), f'{at()} asks for {r.url[:120]}'))
         page.on('requestfailed', lambda r: self.check('requests succeed', False, f'{at()}: {r.url[:120]}'))
@@ -138,7 +144,7 @@ def check_search(site):
         box = page.locator('input[type=search]:visible, .smalldocs-search input:visible').first
         box.fill(term)
         hit = page.locator('.search-result').first
-        hit.wait_for(timeout=10_000)
+        hit.wait_for()
         hit.click()
         page.wait_for_load_state('load')
         landed = unquote(page.url[len(site.base):])
@@ -151,12 +157,15 @@ def check_themes(site):
     "Light and dark follow the system, the switch turns them over, and the choice is remembered on the next page."
     for scheme in ('light', 'dark'):
         page = site.open('index.html', color_scheme=scheme)
-        def dark(): page.wait_for_timeout(150); back, text = page.evaluate(LIGHTNESS); return back < .35 < .6 < text, text < .4 and back > .8
-        site.check('light and dark', dark() == (scheme == 'dark', scheme == 'light'), f'does not follow a system that is {scheme}')
+        def shows(dark, what):
+            try: ok = page.wait_for_function(THEME, arg=dark, timeout=10_000)
+            except TimeoutError: ok = False
+            site.check('light and dark', ok, f'with a system that is {scheme}, {what}')
+        shows(scheme == 'dark', 'the page is not')
         page.locator('.quarto-color-scheme-toggle:visible').first.click()
-        site.check('light and dark', dark() == (scheme == 'light', scheme == 'dark'), f'the switch leaves {scheme} as it is')
+        shows(scheme == 'light', 'the switch does nothing')
         page.goto(site.base + site.pages[-1])
-        site.check('light and dark', dark() == (scheme == 'light', scheme == 'dark'), 'the choice is forgotten on the next page')
+        shows(scheme == 'light', 'the choice is forgotten on the next page')
         page.context.close()
 
 
@@ -164,7 +173,7 @@ def check_phone(site):
     "On a phone the menu opens, with search in it, and equations scroll in their own box."
     page = site.open('hopfield.html', PHONE)
     page.locator('.navbar-toggler').click()
-    page.locator('.smalldocs-search input:visible, input[type=search]:visible').first.wait_for(timeout=5000)
+    page.locator('.smalldocs-search input:visible, input[type=search]:visible').first.wait_for()
     site.check('phone', True, 'menu')
     page.locator('.quarto-btn-toggle').first.click()
     site.check('phone', page.locator('#quarto-sidebar a:visible').count() > 5, 'the list of pages does not open')
@@ -197,7 +206,6 @@ def main():
     if chromium is None:
         print('browser test: skipped: no Chromium here (Debian: apt-get install chromium)')
         sys.exit(77)
-    from playwright.sync_api import sync_playwright
     # Nothing but this machine has a name, so no page can reach out unseen.
     flags = ['--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1', '--disable-background-networking', *(['--no-sandbox'] if hasattr(os, 'geteuid') and os.geteuid() == 0 else [])]
     with sync_playwright() as playwright:

@@ -2,7 +2,7 @@
 
     python tools/docs.py [--renderer auto|quarto|smalldocs]
 """
-import argparse, json, re, shutil, subprocess, sys
+import argparse, json, os, re, shutil, subprocess, sys
 from pathlib import Path
 
 import yaml
@@ -144,6 +144,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--renderer', default='auto', choices=('auto', 'quarto', 'smalldocs'))
     renderer, site = parser.parse_args().renderer, ROOT/'_docs'
+    os.environ['PYTHONWARNINGS'] = 'ignore' # nbdev's workers warn of every cell that mixes imports with other code
     nbdev_export()
     if renderer == 'quarto' or (renderer == 'auto' and shutil.which('quarto')): nbdev_docs()
     else: smalldocs(site)
