@@ -34,7 +34,7 @@ FACTS = '''() => ({
     links: [...document.querySelectorAll('a[href]')].map(a => a.href),
     images: [...document.querySelectorAll('img')].map(i => [i.src.slice(0, 60), (i.alt || '').trim(), i.naturalWidth]),
     drawings: [...document.querySelectorAll('main svg')].filter(s => !s.closest('.katex')).map(s => (s.getAttribute('aria-label') || s.getAttribute('alt') || '').trim()),
-    captions: [...document.querySelectorAll('figure')].map(f => (f.querySelector('figcaption')?.innerText || '').trim()),
+    captions: [...document.querySelectorAll('main .cell-output img')].map(i => (i.closest('figure')?.querySelector('figcaption')?.innerText || '').trim()),
     math: [...document.querySelectorAll('.math')].map(m => !!m.querySelector('.katex-html') && !m.querySelector('.katex-error, [style*="rgb(204, 0, 0)"]')),
     tags: [...document.querySelectorAll('.katex-html .tag')].map(t => t.innerText.replace(/\\s/g, '')),
     labels: [...document.querySelectorAll('a[id^="eq-"]')].map(a => a.id),
@@ -108,6 +108,9 @@ def check_pages(site):
         cut = page.evaluate(CUT_OFF)
         site.check('nothing is cut off at 390 px', not cut, f'{name}: {cut[:3]}')
     page.context.close()
+    for path in (ROOT/'nbs').glob('*.ipynb'):
+        name = re.sub(r'^\d+[a-z]*_', '', path.stem) + '.html'
+        site.check('notebooks have pages', name in site.facts, f'{path.name} has no {name}')
     check_links(site)
 
 
@@ -134,6 +137,12 @@ def check_lessons(site):
             line = (ROOT/match[1]).read_text().splitlines()[int(match[2]) - 1] if match else ''
             word = re.sub(r'-\d+$', '', (heading or '').split('.')[-1]) # a second heading of one name has a number behind
             site.check('API blocks show their source', word and re.search(rf'(class|def) {re.escape(word)}\b|^\s*@', line, re.I), f'{name}: {heading} → {href}: {line.strip()[:60]}')
+        for label in facts['labels'][-1:]:
+            page = site.open(f'{name}#{label}')
+            try: ok = page.wait_for_function('id => document.getElementById(id).getBoundingClientRect().top < innerHeight', arg=label, timeout=10_000)
+            except TimeoutError: ok = False
+            site.check('equations can be linked to', ok, f'{name}#{label} is not in sight')
+            page.context.close()
         site.check('previous and next', 1 <= len(facts['beside']) <= 2, f"{name}: {facts['beside']}")
 
 
