@@ -162,6 +162,18 @@ def check_search(site):
         page.context.close()
 
 
+def check_files(site):
+    "A page opened as a file has its mathematics and its search."
+    page = site.browser.new_page(viewport=WIDE)
+    page.goto((site.folder.resolve()/'hopfield.html').as_uri())
+    site.check('opened as a file', page.locator('.katex-html').count() > 20, 'no mathematics')
+    page.locator('.smalldocs-search input:visible').first.fill('effective rank')
+    page.locator('.search-result, .search-none').first.wait_for(timeout=20_000)
+    href = page.locator('.search-result').first.get_attribute('href') if page.locator('.search-result').count() else 'nothing'
+    site.check('opened as a file', 'memory.html' in href, f'search finds {href}')
+    page.close()
+
+
 def check_themes(site):
     "Light and dark follow the system, the switch turns them over, and the choice is remembered on the next page."
     for scheme in ('light', 'dark'):
@@ -191,7 +203,7 @@ def check_phone(site):
     page.context.close()
 
 
-CHECKS = (check_pages, check_lessons, check_search, check_themes, check_phone)
+CHECKS = (check_pages, check_lessons, check_search, check_files, check_themes, check_phone)
 
 
 def shots(site, folder):

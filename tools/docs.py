@@ -84,9 +84,9 @@ def stage(processed, target):
         (target/new).write_text(json.dumps(nb, indent=1))
 
 
-def katex(version):
+def katex():
     "The folder of KaTeX's files, from npm, fetched once."
-    folder = ROOT/'_katex'
+    version, folder = KATEX_CDN.search(KATEX)[1], ROOT/'_katex'
     files, package = folder/'node_modules'/'katex'/'dist', folder/'node_modules'/'katex'/'package.json'
     if package.exists() and json.loads(package.read_text())['version'] == version: return files
     npm = program('npm', package='npm')
@@ -100,14 +100,12 @@ def katex(version):
 
 def offline_mathematics(site):
     "Let pages take KaTeX from the site itself."
-    pages = [p for p in site.rglob('*.html') if KATEX_CDN.search(p.read_text())]
-    if not pages: return
-    files, target = katex(KATEX_CDN.search(pages[0].read_text())[1]), site/'site_libs'/'katex'
+    files, target = katex(), site/'site_libs'/'katex'
     for name in ('katex.min.css', 'katex.min.js', 'contrib/auto-render.min.js'):
         (target/name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(files/name, target/name)
     shutil.copytree(files/'fonts', target/'fonts', ignore=shutil.ignore_patterns('*.ttf', '*.woff'), dirs_exist_ok=True)
-    for page in pages:
+    for page in site.rglob('*.html'):
         up = '../'*(len(page.relative_to(site).parts) - 1)
         page.write_text(KATEX_CDN.sub(up + 'site_libs/katex', page.read_text()))
 
@@ -122,6 +120,7 @@ def offline_fonts(site):
 def finish(site):
     "What smalldocs leaves open: equations link to themselves, search goes by words, and a page does not change from build to build."
     shutil.copy(ROOT/'tools'/'search.js', site/'site_libs'/'fuse'/'fuse.min.js')
+    (site/'site_libs'/'fuse'/'index.js').write_text(f"window.searchIndex = {(site/'search.json').read_text()};\n") # for pages opened as files
     for page in site.glob('*.html'):
         page.write_text(re.sub(r'<a id="(eq-[\w-]+)"></a>', r'<a id="\1" class="eq-anchor" href="#\1" aria-label="Link to this equation"></a>', page.read_text()))
     sitemap = site/'sitemap.xml'
@@ -131,7 +130,7 @@ def finish(site):
 def smalldocs(site):
     "Render nbdev's processed notebooks without Quarto."
     staged = ROOT/'_proc_small'
-    katex(KATEX_CDN.search(KATEX)[1]) # before the work, since nothing comes of it without
+    katex() # before the work, since nothing comes of it without
     stage(proc_nbs(n_workers=2, force=True), staged)
     subprocess.run([sys.executable, '-m', 'smalldocs.cli', 'render', staged], check=True)
     shutil.rmtree(site, ignore_errors=True)

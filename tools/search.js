@@ -1,8 +1,14 @@
 // The search of the plain renderer, in the place of its fuzzy one: every word asked for must occur. A word counts most in
 // the title of a page, then in a heading, then in the text, and the words asked for in a row count more than each alone.
 // An underscore is a space, so that `effective rank` finds the function as well.
+if (location.protocol === "file:") { // a page opened as a file cannot fetch the index, but load it
+  const index = document.createElement("script");
+  index.src = document.currentScript.src.replace("fuse.min.js", "index.js");
+  document.head.append(index);
+}
 window.Fuse = class {
-  constructor(entries) {
+  constructor(fetched) {
+    const entries = fetched.length ? fetched : window.searchIndex || [];
     this.clean = (s) => (s || "").toLowerCase().replace(/[\s_]+/g, " ").trim();
     const clean = this.clean;
     this.entries = entries.map((item) => ({ item, fields: [[clean(item.title), 12], [clean(item.section), 8], [clean(item.text), 1]] }));
