@@ -92,6 +92,7 @@ def write_atomically(
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        temporary.unlink(missing_ok=True) # of a process that was killed and had this number
         write(temporary)
         flush(temporary)
         os.replace(temporary, path)
