@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BalanceLoss', 'DeviceSmoothLoss', 'DeviceRecorder', 'DeviceProgress', 'memory_state', 'History', 'ResetMemory',
-           'NonFiniteLoss', 'FiniteLoss', 'Autocast', 'link', 'one_before', 'Checkpoint', 'load_checkpoint',
+           'NonFiniteLoss', 'FiniteLoss', 'Autocast', 'link', 'one_before', 'Checkpoint', 'why_not', 'load_checkpoint',
            'EpochRandom', 'warmup_cosine', 'EpochSchedule', 'describe_data', 'fill_config', 'compile_mode',
            'compile_model', 'ait_learner']
 
@@ -201,6 +201,13 @@ class Checkpoint(Callback):
         self.whole = True
 
 # %% ../nbs/10_learner.ipynb #78b65d95
+def why_not(
+    error:Exception, # of torch.load
+) -> str:
+    "What PyTorch has against a file, in a sentence, and without its advice to trust the file."
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return next((line for line in lines if 'nsupported' in line), lines[0]).partition('. ')[0]
+
 def load_checkpoint(
     path:str|Path, # that `Checkpoint` wrote
     device='cpu',  # for the tensors
@@ -208,7 +215,7 @@ def load_checkpoint(
     "Read a checkpoint; code in it is refused, not run."
     if not Path(path).is_file(): raise FileNotFoundError(f"checkpoint={str(path)!r}: must be a file that training left behind")
     try: state = torch.load(path, map_location=device, weights_only=True)
-    except Exception as e: raise ValueError(f"checkpoint={str(path)!r}: must be a whole checkpoint of tensors and plain values ({str(e).splitlines()[0]})") from None
+    except Exception as e: raise ValueError(f"checkpoint={str(path)!r}: must be a whole checkpoint of tensors and plain values, without code ({why_not(e)})") from None
     parts = {'epochs', 'history', 'model', 'opt'}
     require(isinstance(state, dict) and parts <= state.keys(), 'checkpoint', str(path), f"a checkpoint with the entries {', '.join(sorted(parts))}")
     told = state.pop('sha256', None)
