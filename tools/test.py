@@ -10,6 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted(p for p in (ROOT/'nbs').glob('*.ipynb'))
+FAULTS = ROOT/'nbs'/'runs'/'faults.txt' # the table that 11c_faults leaves
 
 
 def run(*command, **env):
@@ -66,6 +67,7 @@ def main():
     if gpu:
         import torch
         if not torch.cuda.is_available(): sys.exit('test-gpu: PyTorch finds no GPU on this machine')
+    FAULTS.unlink(missing_ok=True)
     modules = ['ait_nb', *sorted(f'ait_nb.{p.stem}' for p in (ROOT/'ait_nb').glob('*.py') if p.stem[0] != '_')]
     nbs = cuda_cells() if gpu else [p.name for p in NOTEBOOKS]
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
@@ -82,6 +84,7 @@ def main():
             results.append(unchanged(name, command, sources))
             print(f"{'ok  ' if results[-1][1] else 'FAIL'} {results[-1][2]:6.1f} s  {name} leaves no diff", *([] if results[-1][1] else ['\n' + results[-1][3][-3000:]]), flush=True)
     else: record_gpu(results)
+    if FAULTS.exists(): print(FAULTS.read_text())
     failed = sum(not ok for _, ok, *_ in results)
     print(f'{len(results) - failed} passed, {failed} failed')
     sys.exit(failed > 0)
