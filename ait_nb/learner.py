@@ -196,7 +196,7 @@ class Checkpoint(Callback):
         try:
             if self.path.exists() and self.whole: write_atomically(one_before(self.path), partial(link, self.path))
             write_atomically(self.path, lambda p: p.write_bytes(buffer.getbuffer()))
-        except NotWritten as e: raise NotWritten(f"{e}; a checkpoint takes {buffer.getbuffer().nbytes/1e6:.1f} MB, and there must be room for two") from e
+        except NotWritten as e: raise NotWritten(f"{e}; a checkpoint takes {buffer.getbuffer().nbytes/1e6:.1f} MB, and there must be room for two: free that much") from e
         self.whole = True
 
 # %% ../nbs/10_learner.ipynb #78b65d95

@@ -183,7 +183,8 @@ def last_state(
     try: return load_checkpoint(there), True
     except (ValueError, FileNotFoundError) as e:
         if not one_before(there).exists(): raise
-        state = load_checkpoint(one_before(there))
+        try: state = load_checkpoint(one_before(there))
+        except ValueError as before: raise ValueError(f"{e}; and so for the one before it: {before}") from None
         say(f"{e}. The run goes on from {one_before(there).name}, after {state['epochs']} epochs")
         return state, False
 
@@ -361,7 +362,7 @@ def ait_train(**kwargs):
     "Train a model and leave result.json, extract.npz and the model itself in a folder."
     try:
         with terminable(): result = train(**kwargs)
-    except NotWritten as e: sys.exit(f"ait_train: {e}; the same command with --resume goes on from the last checkpoint")
+    except NotWritten as e: sys.exit(f"ait_train: {e}; when that is mended, the same command with --resume goes on from the last checkpoint")
     except (ValueError, OSError, NonFiniteLoss, torch.OutOfMemoryError) as e: sys.exit(f"ait_train: {e}")
     except KeyboardInterrupt: sys.exit("ait_train: stopped; if training had begun, the same command with --resume goes on from the last checkpoint")
     out = kwargs.get('out') or f"runs/{result['dataset']}-{result['model']}-{result['recipe']['name']}-s{result['seed']}"
