@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FORMAT', 'require', 'positive_int', 'within', 'positive', 'one_of', 'Config', 'NotWritten', 'flush',
            'write_atomically', 'pieces', 'fingerprint', 'require_undamaged', 'read_checkpoint', 'load_strictly',
-           'require_loadable', 'Pretrained']
+           'require_loadable', 'packed', 'Pretrained']
 
 # %% ../nbs/00_core.ipynb #6a6d4827
 import json, os, re, warnings
@@ -76,6 +76,7 @@ class NotWritten(OSError):
         self.message = message
     def __str__(self): return self.message
 
+# %% ../nbs/00_core.ipynb #a1af1fd3
 def flush(
     path:Path, # a file or a folder
 ):
@@ -116,6 +117,7 @@ def pieces(
         for v in value: yield from pieces(v)
     else: yield f'{value!r}\0'.encode()
 
+# %% ../nbs/00_core.ipynb #f4a34f2e
 def fingerprint(
     *values, # as `pieces` takes them
 ) -> str: # 64 hexadecimal digits
@@ -178,14 +180,20 @@ def require_loadable(
     with device('meta'): expected = type(model)(model.config).state_dict().keys()
     require(model.state_dict().keys() == expected, 'model', type(model).__name__, "one with the tensors of its configuration; save the model that this one was made from")
 
+# %% ../nbs/00_core.ipynb #e369187d
+def packed(
+    model:nn.Module, # with a `config`
+) -> tuple[str, bytes]: # contents of config.json and of model.safetensors
+    "A model as it goes to the disk."
+    state = {name: v.detach().contiguous().cpu() for name, v in model.state_dict().items()}
+    text = json.dumps({'model': type(model).__name__, 'format': FORMAT, **asdict(model.config)}, indent=1)
+    return text, save(state, dict(sha256=fingerprint(json.loads(text), state)))
+
 # %% ../nbs/00_core.ipynb #0a4a79f4
 class Pretrained(ModelHubMixin):
     "Gives a model with a dataclass `config` safe saving and loading, and `push_to_hub`."
     def _save_pretrained(self, save_directory):
-        state = {k: v.detach().contiguous().cpu() for k,v in self.state_dict().items()}
-        config = {'model': type(self).__name__, 'format': FORMAT, **asdict(self.config)}
-        text = json.dumps(config, indent=1)
-        numbers = save(state, dict(sha256=fingerprint(json.loads(text), state)))
+        text, numbers = packed(self)
         write_atomically(save_directory/'model.safetensors', lambda p: p.write_bytes(numbers))
         write_atomically(save_directory/'config.json', lambda p: p.write_text(text))
 

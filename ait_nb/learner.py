@@ -173,6 +173,7 @@ def one_before(
     "Where the checkpoint before it is kept."
     return path.with_stem(f'{path.stem}-before')
 
+# %% ../nbs/10_learner.ipynb #f072904c
 class Checkpoint(Callback):
     "Keeps the last good state of a run on disk, and the one before it: model, optimiser, history."
     order = 70
@@ -207,6 +208,7 @@ def why_not(
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return next((line for line in lines if 'nsupported' in line), lines[0]).partition('. ')[0]
 
+# %% ../nbs/10_learner.ipynb #a9f01ba7
 def load_checkpoint(
     path:str|Path, # that `Checkpoint` wrote
     device='cpu',  # for the tensors

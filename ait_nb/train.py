@@ -165,6 +165,7 @@ def options_of(
         else: found[name].append(word)
     return {name: ' '.join(words) or 'on' for name, words in found.items()}
 
+# %% ../nbs/11_train.ipynb #c7a54fbb
 def differences(
     began:str, # command that began a run
     now:str,   # command that is to go on with it
@@ -188,6 +189,7 @@ def last_state(
         say(f"{e}. The run goes on from {one_before(there).name}, after {state['epochs']} epochs")
         return state, False
 
+# %% ../nbs/11_train.ipynb #816c6e26
 def open_run(
     out:Path,     # the run's folder
     resume:bool,  # go on with what is there
