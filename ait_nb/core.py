@@ -9,6 +9,7 @@ __all__ = ['FORMAT', 'require', 'positive_int', 'within', 'positive', 'one_of', 
 
 # %% ../nbs/00_core.ipynb #6a6d4827
 import json, os, re, warnings
+from contextlib import suppress
 from dataclasses import asdict
 from difflib import get_close_matches
 from hashlib import sha256
@@ -81,7 +82,7 @@ def flush(
     path:Path, # a file or a folder
 ):
     "Wait until the disk has it."
-    handle = os.open(path, os.O_RDONLY)
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try: os.fsync(handle)
     finally: os.close(handle)
 
@@ -97,7 +98,7 @@ def write_atomically(
         write(temporary)
         flush(temporary)
         os.replace(temporary, path)
-        if os.name == 'posix': flush(path.parent)
+        with suppress(OSError): flush(path.parent) # not every system can, for a folder
     except OSError as e: raise NotWritten(f"path={str(path)!r}: could not be written ({e.strerror or e}); what was there before is as it was") from e
     finally: temporary.unlink(missing_ok=True)
 
