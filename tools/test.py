@@ -11,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SKIPPED = 77 # what a tool exits with if this machine lacks what it needs
 NOTEBOOKS = sorted(p for p in (ROOT/'nbs').glob('*.ipynb'))
+FAULTS = ROOT/'nbs'/'runs'/'faults.txt' # the table that 11c_faults leaves
 
 
 def run(*command, **env):
@@ -82,6 +83,7 @@ def main():
     if gpu:
         import torch
         if not torch.cuda.is_available(): sys.exit('test-gpu: PyTorch finds no GPU on this machine')
+    FAULTS.unlink(missing_ok=True)
     modules = ['ait_nb', *sorted(f'ait_nb.{p.stem}' for p in (ROOT/'ait_nb').glob('*.py') if p.stem[0] != '_')]
     nbs = cuda_cells() if gpu else [p.name for p in NOTEBOOKS]
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
@@ -96,6 +98,7 @@ def main():
         built = results[-1][1]
         if built is not False: results.append(show(browser() if built else ('browser test', None, 0., 'no site to read')))
     else: record_gpu(results)
+    if FAULTS.exists(): print(FAULTS.read_text())
     failed, skipped = (sum(ok is what for _, ok, *_ in results) for what in (False, None))
     print(f'{len(results) - failed - skipped} passed, {failed} failed' + (f', {skipped} skipped' if skipped else ''))
     sys.exit(failed > 0)
