@@ -8,14 +8,16 @@ const dot = (a, b) => a[0]*b[0] + a[1]*b[1]
 // softmax(β ξPᵀ)
 function weights(xi, P, beta) {
   const scores = P.map(p => beta*dot(p, xi)), top = Math.max(...scores)
-  const e = scores.map(s => Math.exp(s - top)), sum = e.reduce((a, b) => a + b, 0)
+  const e = scores.map(s => Math.exp(s - top)), sum = e.reduce((a, b) => a + b)
   return e.map(v => v/sum)
 }
 
 // ξ ← softmax(β ξPᵀ)P
 function step(xi, P, beta) {
   const w = weights(xi, P, beta)
-  return [0, 1].map(i => P.reduce((sum, p, s) => sum + w[s]*p[i], 0))
+  let x = 0, y = 0
+  P.forEach((p, s) => { x += w[s]*p[0]; y += w[s]*p[1] })
+  return [x, y]
 }
 
 // E(ξ) = −β⁻¹ log Σ exp(β p·ξ) + ½ ξ·ξ + β⁻¹ log m + ½ max ‖p‖²
@@ -36,6 +38,16 @@ function descend(xi, P, beta, most = 2000, tol = 1e-9) {
   return path
 }
 
+// Where a descent ends.
+function rest(xi, P, beta, most = 100, tol = 1e-3) {
+  for (let i = 0; i < most; i++) {
+    const next = step(xi, P, beta), moved = Math.hypot(next[0] - xi[0], next[1] - xi[1])
+    xi = next
+    if (moved < tol) break
+  }
+  return xi
+}
+
 // How many attractors take part: 1/Σp², from 1 to m.
 const participation = w => 1/w.reduce((sum, p) => sum + p*p, 0)
 
@@ -44,7 +56,7 @@ function kind(w) {
   return n < 1.5 ? 'single' : n > w.length - 0.5 ? 'global average' : 'metastable'
 }
 
-const maths = {weights, step, energy, descend, participation, kind}
+const maths = {weights, step, energy, descend, rest, participation, kind}
 if (typeof module !== 'undefined' && module.exports) { module.exports = maths; return }
 
 // ----------------------------------------------------------------------------------------------------------------------
@@ -60,7 +72,7 @@ const SETS = {
 const STYLE = `
 .landscape-figure { display: flex; flex-wrap: wrap; gap: 1rem 1.5rem; color: inherit; font-size: .9rem; line-height: 1.35; max-width: 48rem; margin: .5rem 0 }
 .landscape-figure > div { flex: 1 1 15rem; min-width: 0 }
-.landscape-figure .plot { flex: 1 1 18rem; position: relative; max-width: 27rem; aspect-ratio: 1 }
+.landscape-figure .plot { flex: 1 1 18rem; align-self: flex-start; position: relative; max-width: 27rem; aspect-ratio: 1 }
 .landscape-figure canvas, .landscape-figure .plot svg { position: absolute; inset: 0; width: 100%; height: 100%; display: block }
 .landscape-figure canvas { border-radius: 4px }
 .landscape-figure .plot svg { cursor: crosshair; touch-action: pan-y; user-select: none }
@@ -138,7 +150,7 @@ function mount(root) {
     svg('circle', {r: .26, fill: 'transparent'}, g)
     svg('circle', {class: 'ring', r: radius + .05, fill: 'none'}, g)
     svg('circle', {r: radius, fill, stroke: '#fff', 'stroke-width': .035}, g)
-    const label = svg('text', {'text-anchor': 'middle', y: .06, 'font-size': .17, 'font-weight': 700, fill: '#fff', 'pointer-events': 'none'}, g)
+    const label = svg('text', {'text-anchor': 'middle', y: .065, 'font-size': .19, 'font-weight': 700, fill: '#fff', 'pointer-events': 'none'}, g)
     label.textContent = text
     const put = (x, y) => { place([Math.max(-SIDE, Math.min(SIDE, x)), Math.max(-SIDE, Math.min(SIDE, y))]); ask() }
     const grab = e => { g.setPointerCapture(e.pointerId); g.focus({preventScroll: true}); e.preventDefault(); e.stopPropagation() }
@@ -165,7 +177,7 @@ function mount(root) {
     handles.replaceChildren()
     bars.replaceChildren()
     all = P.map((_, s) => handle(v => v ? P[s] = v : P[s], `attractor ${s + 1}`, .13, rgb(COLOURS[s]), s + 1))
-    all.push(handle(v => v ? xi = v : xi, 'state', .1, '#111', 'ξ'))
+    all.push(handle(v => v ? xi = v : xi, 'state', .13, '#111', 'ξ'))
     P.forEach((_, s) => {
       html('span', {}, bars, s + 1)
       const bar = html('div', {class: 'bar'}, bars)
@@ -179,9 +191,9 @@ function mount(root) {
   const ask = () => { if (!wanted) { wanted = true; requestAnimationFrame(draw) } }
 
   function background() {
-    if (view.value === 'basins') return paint(canvas, 88, x => mix(weights(descend(x, P, beta, 200, 1e-4).pop(), P, beta)))
-    const lowest = Math.min(...P.map(p => energy(descend(p, P, beta, 200, 1e-4).pop(), P, beta)))
-    paint(canvas, 220, x => VIRIDIS[Math.min(8, Math.floor((energy(x, P, beta) - lowest)/.15))])
+    if (view.value === 'basins') return paint(canvas, 66, x => mix(weights(rest(x, P, beta), P, beta)))
+    const lowest = Math.min(...P.map(p => energy(rest(p, P, beta), P, beta)))
+    paint(canvas, 176, x => VIRIDIS[Math.min(8, Math.floor((energy(x, P, beta) - lowest)/.15))])
   }
 
   function curve(path, energies) {

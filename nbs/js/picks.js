@@ -25,7 +25,7 @@ const ACCENT = '#e07000', STYLE = `
 .picks-figure label { display: inline-flex; gap: .35rem; align-items: center; max-width: 100% }
 .picks-figure label.slot { flex: 1 1 16rem }
 .picks-figure .slot input { flex: 1; min-width: 6rem; accent-color: ${ACCENT} }
-.picks-figure .slot span { min-width: 5.2rem; font-variant-numeric: tabular-nums }
+.picks-figure .slot span { min-width: 6.2rem; font-variant-numeric: tabular-nums }
 .picks-figure select { font: inherit; max-width: 100%; min-width: 0; padding: .1rem .25rem }
 .picks-figure .images { display: flex; flex-wrap: wrap; gap: .3rem }
 .picks-figure .images button { padding: 2px; width: 2.6rem; height: 2.6rem; border: 1px solid; border-color: color-mix(in srgb, currentColor 35%, transparent); border-radius: 4px; background: none; color: inherit; cursor: pointer; font: inherit }
@@ -98,7 +98,7 @@ function mount(root) {
     if (pictures.length) svg('image', {width: 100, height: 100, href: pictures[image], style: 'image-rendering: pixelated'}, board)
     values.forEach((v, i) => {
       const x = i % n*size, y = Math.floor(i/n)*size, cell = svg('g', {}, board)
-      const dim = pictures.length && !v ? {fill: '#555', 'fill-opacity': .55} : {fill: ACCENT, 'fill-opacity': v ? .15 + .7*v/top : 0}
+      const dim = pictures.length && !v ? {fill: '#555', 'fill-opacity': .55} : {fill: ACCENT, 'fill-opacity': v ? .15 + (pictures.length ? .45 : .7)*v/top : 0}
       svg('title', {}, cell, `row ${Math.floor(i/n) + 1}, column ${i % n + 1}: ${words(v)}`)
       svg('rect', {x, y, width: size, height: size, ...dim, stroke: pictures.length ? '#888' : 'currentColor', 'stroke-opacity': .35, 'stroke-width': .3}, cell)
       if (v) svg('text', {x: x + size/2, y: y + size/2 + Math.min(size, 16)*.16, 'text-anchor': 'middle', 'font-size': Math.min(size, 16)*.45, fill: 'currentColor',
@@ -112,7 +112,7 @@ function mount(root) {
     const picked = counts(r, l, s, image), total = counts(r, l, -1, image), pairs = r.slots*r.heads
     const places = picked.filter(v => v).length, sum = picked.reduce((a, b) => a + b, 0), whole = total.reduce((a, b) => a + b, 0), none = total.filter(v => !v).length
     ;[...images.children].forEach((b, i) => b.setAttribute('aria-pressed', i === image))
-    said.textContent = s < 0 ? 'all slots' : `slot ${s} of ${r.slots}`
+    said.textContent = s < 0 ? 'all slots' : `slot ${s} (0–${r.slots - 1})`
     patches(one.board, r, picked, s < 0 ? Math.max(...total, 1) : Math.max(...picked, 2), picked, v => s < 0 ? `${v} of ${pairs} pairs of slot and head` : `${v} of ${r.heads} heads`)
     patches(all.board, r, total, Math.max(...total, 1), s < 0 ? [] : picked, v => `${v} of ${pairs} pairs of slot and head`)
     one.text.textContent = s < 0 ? `All slots pick ${places} of the ${r.patches} patches of image ${image}.`
