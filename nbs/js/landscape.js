@@ -79,8 +79,9 @@ const STYLE = `
 .landscape-figure .handle { cursor: grab; touch-action: none; outline: none }
 .landscape-figure .handle:focus-visible .ring { stroke: #fff; stroke-width: .05; stroke-dasharray: .08 .05 }
 .landscape-figure label { display: block; margin: 0 0 .5rem }
-.landscape-figure input[type=range] { width: 100%; margin: .2rem 0; accent-color: #0072b2; box-sizing: border-box }
-.landscape-figure select { max-width: 100%; font: inherit; padding: .1rem .25rem }
+.landscape-figure input[type=range] { width: 100%; margin: .2rem 0; accent-color: #2a8fd6; box-sizing: border-box }
+.landscape-figure select { max-width: 100%; font: inherit; color: inherit; background: none; border: 1px solid; border-radius: 4px; padding: .1rem .25rem }
+.landscape-figure option { color: #111; background: #fff }
 .landscape-figure .bars { display: grid; grid-template-columns: 1.2rem 1fr 3rem; gap: 2px .4rem; align-items: center; margin: .2rem 0 .6rem; max-width: 24rem; font-variant-numeric: tabular-nums }
 .landscape-figure .bar { position: relative; height: 1rem; border-left: 1px solid currentColor }
 .landscape-figure .bar i { position: absolute; left: 0; top: .25rem; bottom: .25rem }
@@ -203,8 +204,8 @@ function mount(root) {
     svg('path', {d: 'M30 4V70H296', fill: 'none', stroke: 'currentColor', opacity: .5}, steps)
     for (const [e, text] of [[top, show(top)], [0, '0']]) svg('text', {x: 26, y: y(e) + 4, 'text-anchor': 'end', 'font-size': 11, fill: 'currentColor'}, steps).textContent = text
     for (let i = 0; i <= n; i += n > 8 ? 2 : 1) svg('text', {x: x(i), y: 84, 'text-anchor': 'middle', 'font-size': 11, fill: 'currentColor'}, steps).textContent = i
-    svg('polyline', {points: shown.map((e, i) => `${x(i)},${y(e)}`).join(' '), fill: 'none', stroke: '#0072b2', 'stroke-width': 2}, steps)
-    shown.forEach((e, i) => svg('circle', {cx: x(i), cy: y(e), r: 3, fill: '#0072b2'}, steps))
+    svg('polyline', {points: shown.map((e, i) => `${x(i)},${y(e)}`).join(' '), fill: 'none', stroke: '#2a8fd6', 'stroke-width': 2}, steps)
+    shown.forEach((e, i) => svg('circle', {cx: x(i), cy: y(e), r: 3, fill: '#2a8fd6'}, steps))
     steps.setAttribute('aria-label', `The energy falls from ${show(energies[0])} to ${show(energies[energies.length - 1])}.`)
   }
 

@@ -19,15 +19,16 @@ if (typeof module !== 'undefined' && module.exports) { module.exports = maths; r
 
 const ACCENT = '#e07000', STYLE = `
 .picks-figure { color: inherit; font-size: .9rem; line-height: 1.35; max-width: 46rem; margin: .5rem 0 }
-.picks-figure .row { display: flex; flex-wrap: wrap; gap: .4rem 1.2rem; align-items: center; margin: 0 0 .6rem }
+.picks-figure .choices { display: flex; flex-wrap: wrap; gap: .4rem 1.2rem; align-items: center; margin: 0 0 .6rem }
 .picks-figure .panels { display: flex; flex-wrap: wrap; gap: 1rem 1.5rem }
 .picks-figure .panels > div { flex: 1 1 15rem; max-width: 21rem; min-width: 0 }
 .picks-figure label { display: inline-flex; gap: .35rem; align-items: center; max-width: 100% }
 .picks-figure label.slot { flex: 1 1 16rem }
 .picks-figure .slot input { flex: 1; min-width: 6rem; accent-color: ${ACCENT} }
 .picks-figure .slot span { min-width: 6.2rem; font-variant-numeric: tabular-nums }
-.picks-figure select { font: inherit; max-width: 100%; min-width: 0; padding: .1rem .25rem }
-.picks-figure .images { display: flex; flex-wrap: wrap; gap: .3rem }
+.picks-figure select { font: inherit; color: inherit; background: none; border: 1px solid; border-radius: 4px; max-width: 100%; min-width: 0; padding: .1rem .25rem }
+.picks-figure option { color: #111; background: #fff }
+.picks-figure .images { gap: .35rem; padding: 3px }
 .picks-figure .images button { padding: 2px; width: 2.6rem; height: 2.6rem; border: 1px solid; border-color: color-mix(in srgb, currentColor 35%, transparent); border-radius: 4px; background: none; color: inherit; cursor: pointer; font: inherit }
 .picks-figure .images button[aria-pressed=true] { outline: 2px solid ${ACCENT}; outline-offset: 1px }
 .picks-figure svg { width: 100%; height: auto; display: block }
@@ -42,7 +43,6 @@ const make = (space, name, attributes = {}, parent = null, text = '') => {
   return node
 }
 const html = (...o) => make(false, ...o), svg = (...o) => make(true, ...o)
-const plural = (n, word, many = word + 's') => `${n} ${n === 1 ? word : many}`
 
 // A picture of black and white pixels, kept as a string of hexadecimal digits, as an address that <image> takes.
 function picture(bits, size) {
@@ -62,7 +62,7 @@ function mount(root) {
   root.replaceChildren()
   html('style', {}, root, STYLE)
   const figure = html('div', {class: 'picks-figure'}, root)
-  const first = html('div', {class: 'row'}, figure), images = html('div', {class: 'row images', role: 'group', 'aria-label': 'image'}, figure), second = html('div', {class: 'row'}, figure)
+  const first = html('div', {class: 'choices'}, figure), images = html('div', {class: 'choices images', role: 'group', 'aria-label': 'image'}, figure), second = html('div', {class: 'choices'}, figure)
   const choice = (parent, text, name) => html('select', {name, 'aria-label': text}, html('label', {}, parent, text + ': '))
   const run = choice(first, 'run', 'run'), layer = choice(first, 'block', 'layer')
   runs.forEach((r, i) => html('option', {value: i}, run, r.name))
@@ -116,8 +116,8 @@ function mount(root) {
     patches(one.board, r, picked, s < 0 ? Math.max(...total, 1) : Math.max(...picked, 2), picked, v => s < 0 ? `${v} of ${pairs} pairs of slot and head` : `${v} of ${r.heads} heads`)
     patches(all.board, r, total, Math.max(...total, 1), s < 0 ? [] : picked, v => `${v} of ${pairs} pairs of slot and head`)
     one.text.textContent = s < 0 ? `All slots pick ${places} of the ${r.patches} patches of image ${image}.`
-      : `Slot ${s} picks ${places} of the ${r.patches} patches of image ${image}; a number says how many of its ${r.heads} heads do. ${plural(sum, 'pick')} in all.`
-    all.text.textContent = `How often each patch is picked by all ${r.slots} slots, of ${pairs} pairs of slot and head: ${whole} picks here, ${plural(none, 'patch', 'patches')} by nobody.`
+      : `Slot ${s} picks ${places} of the ${r.patches} patches of image ${image}; a number says how many of its ${r.heads} heads do. Picks in all: ${sum}.`
+    all.text.textContent = `How often each patch is picked by all ${r.slots} slots, of ${pairs} pairs of slot and head: ${whole} picks here; patches that nobody picks: ${none}.`
     one.board.setAttribute('aria-label', one.text.textContent)
     all.board.setAttribute('aria-label', all.text.textContent)
     const set = {run: r.name, image, layer: l, slot: s, picked: places, patches: picked.flatMap((v, i) => v ? [i] : []).join(',')}
