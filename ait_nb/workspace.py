@@ -18,7 +18,7 @@ from .bottleneck import BottleneckAttention, asks_tokens, autocast_to, dense_gat
 from .core import one_of, positive, positive_int, require, within
 from .hopfield import energy, retrieve, settle
 from .memory import Memory, move_priors, only_finite
-from .squash import squash, unsquash
+from .squash import real_places, squash, unsquash
 from .topk import rejoin
 
 # %% ../nbs/07_workspace.ipynb #63469339
@@ -154,21 +154,27 @@ class Workspace(Landscape):
 
     def forward(self,
         tokens:Tensor,           # y (b n d), normalised by the caller
+        mask:Tensor|None=None,   # (b n) bool, True for a real token; the others neither write nor read and come back as they are
         return_gates:bool=False, # also the gates (h m t); where nothing is written they are only looked at
     ) -> WorkspaceOutput:
-        y, writes = squash(autocast_to(tokens)), self.writer is not None and (self.training or self.eval_write)
-        require(y.shape[-1] == self.dim, 'tokens.shape', tuple(tokens.shape), f"(batch, tokens, dim={self.dim})")
+        row, writes = squash(autocast_to(tokens)), self.writer is not None and (self.training or self.eval_write)
+        require(row.shape[-1] == self.dim, 'tokens.shape', tuple(tokens.shape), f"(batch, tokens, dim={self.dim})")
         if return_gates: require(self.writer is not None, 'return_gates', True, "False with write='none', where no token competes")
+        real = None if mask is None else real_places(mask, tokens)
+        y = row if real is None else row[real]
         old, rejoins = self.memory.clone() if writes else self.memory, self.rejoins and writes and not return_gates
         with torch.set_grad_enabled(torch.is_grad_enabled() and not rejoins):
             written = self.writer(old, y) if writes or return_gates else None
         if writes: self.commit(written.priors)
-        gates = dense_gates(written.gates, written.index, len(y)) if return_gates else None
+        gates = dense_gates(written.gates, written.index if real is None else real[written.index], len(row)) if return_gates else None
         if rejoins: balance, read = balance_and_read(self.writer, self.reader, old, written, y)
         else:
             balance = self.writer.balance(written.gates, written.index, len(y)) if writes else tokens.new_zeros(())
             read = self.reader and self.reader(y, self.reader.attractors(written.priors if writes else old))
-        return WorkspaceOutput(tokens if read is None else unsquash(y + read, tokens.shape[0]), balance, gates)
+        if read is None: return WorkspaceOutput(tokens, balance, gates)
+        new = y + read
+        if real is not None: new = row.to(new.dtype).index_copy(0, real, new)
+        return WorkspaceOutput(unsquash(new, tokens.shape[0]), balance, gates)
 
 # %% ../nbs/07_workspace.ipynb #c2fd503a
 class GlobalWorkspace(Workspace):
