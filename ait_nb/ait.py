@@ -77,6 +77,7 @@ class AiTBlock(Block):
 class AiT(Host):
     "The Associative Transformer (Sun et al., arXiv 2309.12862)."
     config_class = AiTConfig
+    config:AiTConfig
     def __init__(self,
         config:AiTConfig, # all sizes and options
     ):
@@ -116,11 +117,11 @@ def ait(
     return AiT(AiTConfig(**(SIZES[size] | fields)))
 
 # %% ../nbs/08_ait.ipynb #833ffdde
-def ait_tiny(**fields): return ait('tiny', **fields)
-def ait_small(**fields): return ait('small', **fields)
-def ait_medium(**fields): return ait('medium', **fields)
-def ait_base(**fields): return ait('base', **fields)
-def ait_relational(**fields): return ait('relational', **fields)
+def ait_tiny(**fields) -> AiT: return ait('tiny', **fields)
+def ait_small(**fields) -> AiT: return ait('small', **fields)
+def ait_medium(**fields) -> AiT: return ait('medium', **fields)
+def ait_base(**fields) -> AiT: return ait('base', **fields)
+def ait_relational(**fields) -> AiT: return ait('relational', **fields)
 
 # %% ../nbs/08_ait.ipynb #f1edb6aa
 def authors_config(

@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from math import isfinite
 from numbers import Real
 from pathlib import Path
+from typing import Self
 
 with warnings.catch_warnings():
     warnings.filterwarnings('ignore', message='IProgress not found') # of a progress bar that is not used here
@@ -138,7 +139,7 @@ class Pretrained(ModelHubMixin):
     def from_pretrained(cls,
         path:str|Path,     # a folder that `save_pretrained` wrote, or the name of a model on the Hugging Face hub
         revision:str|None=None, # branch, tag or commit, on the hub
-    ): # the model, in evaluation mode
+    ) -> Self: # the model, in evaluation mode
         "Load a model, its memory included."
         if not Path(path).is_dir():
             named = not Path(path).exists() and re.fullmatch(r'\w[\w.-]*/\w[\w.-]*', str(path))

@@ -11,7 +11,7 @@ __all__ = ['SIZES', 'postnorm', 'published', 'patchify', 'project', 'sincos_posi
 
 # %% ../nbs/01_vit.ipynb #4a3c127b
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -155,6 +155,7 @@ class Head(nn.Module):
 class Host(nn.Module, Pretrained):
     "Embedding, an encoder that a subclass defines, and a head."
     config_class = HostConfig
+    __call__:Callable[..., AiTOutput] # for type checkers, as `forward` says
     def __init__(self,
         config:HostConfig, # all sizes and options
     ):
@@ -284,23 +285,23 @@ def vit(
     return ViT(ViTConfig(**(SIZES[size] | fields)))
 
 # %% ../nbs/01_vit.ipynb #7133d436
-def vit_tiny(**fields): return vit('tiny', **fields)
-def vit_small(**fields): return vit('small', **fields)
-def vit_medium(**fields): return vit('medium', **fields)
-def vit_base(**fields): return vit('base', **fields)
-def vit_relational(**fields): return vit('relational', **fields)
+def vit_tiny(**fields) -> ViT: return vit('tiny', **fields)
+def vit_small(**fields) -> ViT: return vit('small', **fields)
+def vit_medium(**fields) -> ViT: return vit('medium', **fields)
+def vit_base(**fields) -> ViT: return vit('base', **fields)
+def vit_relational(**fields) -> ViT: return vit('relational', **fields)
 
 # %% ../nbs/01_vit.ipynb #cd65262e
 postnorm, published = dict(ff_norm=True), dict(position="learned", head="cls")
 
-def vit_tiny_postnorm(**fields): return vit('tiny', **(postnorm | fields))
-def vit_small_postnorm(**fields): return vit('small', **(postnorm | fields))
-def vit_medium_postnorm(**fields): return vit('medium', **(postnorm | fields))
-def vit_base_postnorm(**fields): return vit('base', **(postnorm | fields))
-def vit_relational_postnorm(**fields): return vit('relational', **(postnorm | fields))
+def vit_tiny_postnorm(**fields) -> ViT: return vit('tiny', **(postnorm | fields))
+def vit_small_postnorm(**fields) -> ViT: return vit('small', **(postnorm | fields))
+def vit_medium_postnorm(**fields) -> ViT: return vit('medium', **(postnorm | fields))
+def vit_base_postnorm(**fields) -> ViT: return vit('base', **(postnorm | fields))
+def vit_relational_postnorm(**fields) -> ViT: return vit('relational', **(postnorm | fields))
 
-def vit_tiny_published(**fields): return vit('tiny', **(published | fields))
-def vit_small_published(**fields): return vit('small', **(published | fields))
-def vit_medium_published(**fields): return vit('medium', **(published | fields))
-def vit_base_published(**fields): return vit('base', **(published | fields))
-def vit_relational_published(**fields): return vit('relational', **(published | fields))
+def vit_tiny_published(**fields) -> ViT: return vit('tiny', **(published | fields))
+def vit_small_published(**fields) -> ViT: return vit('small', **(published | fields))
+def vit_medium_published(**fields) -> ViT: return vit('medium', **(published | fields))
+def vit_base_published(**fields) -> ViT: return vit('base', **(published | fields))
+def vit_relational_published(**fields) -> ViT: return vit('relational', **(published | fields))

@@ -7,7 +7,7 @@ __all__ = ['WorkspaceOutput', 'Written', 'Writer', 'CrossAttention', 'Reader', '
            'GlobalWorkspace']
 
 # %% ../nbs/07_workspace.ipynb #740674f6
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -148,6 +148,7 @@ class Landscape(Memory):
 # %% ../nbs/07_workspace.ipynb #113d09c1
 class Workspace(Landscape):
     "Write, commit, read: the mechanism; `GlobalWorkspace` gives it its parts."
+    __call__:Callable[..., WorkspaceOutput] # for type checkers, as `forward` says
     dim:int            # d, width of the tokens
     writer:Writer|None
     rejoins:bool       # take one way back, as `balance_and_read` does, where that gives the same

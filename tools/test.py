@@ -42,6 +42,12 @@ def notebook(path, gpu):
     return path.name, code == 0, seconds, out
 
 
+def packages():
+    "The wheel must install and work in a clean environment."
+    code, out, seconds = run(sys.executable, 'tools/wheel_test.py')
+    return 'tools/wheel_test.py', code == 0, seconds, out
+
+
 def cuda_cells():
     "How many cells of each notebook are marked `cuda`."
     def count(p):
@@ -70,6 +76,7 @@ def main():
     nbs = cuda_cells() if gpu else [p.name for p in NOTEBOOKS]
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         jobs = [pool.submit(imports, m) for m in modules] + [pool.submit(notebook, ROOT/'nbs'/p, gpu) for p in nbs]
+        if not gpu: jobs.append(pool.submit(packages))
         results = []
         for job in jobs:
             results.append(job.result())
