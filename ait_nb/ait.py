@@ -8,7 +8,7 @@ __all__ = ['WORKSPACE_FIELDS', 'AUTHORS_BLOCK', 'AUTHORS_UNUSED', 'AiTConfig', '
 
 # %% ../nbs/08_ait.ipynb #ab11e85a
 from dataclasses import dataclass, fields
-from math import inf, isqrt
+from math import isqrt
 
 import torch
 from torch import Tensor, nn
@@ -42,8 +42,9 @@ class AiTConfig(ViTConfig):
         positive_int(slots=self.slots, memory_dim=self.memory_dim, memory_heads=self.memory_heads, hopfield_steps=self.hopfield_steps)
         if self.bottleneck is not None: positive_int(bottleneck=self.bottleneck)
         within(0, 1, alpha=self.alpha)
-        within(0, inf, balance_weight=self.balance_weight)
         positive(beta=self.beta)
+        within(0, 1e6, balance_weight=self.balance_weight, beta=self.beta)
+        require(self.memory_dim > 1 or self.write == "none", 'memory_dim', self.memory_dim, "at least 2 unless write='none': LayerNorm turns a candidate of one number into 0")
         one_of("normal", "uniform", "identity", memory_init=self.memory_init)
         one_of("ema", "grad", "none", write=self.write)
         one_of("hopfield", "attention", "none", read=self.read)

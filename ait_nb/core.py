@@ -54,7 +54,9 @@ def positive(**values):
 # %% ../nbs/00_core.ipynb #020f50da
 def one_of(*allowed, **values):
     "Require each value to be one of `allowed`."
-    for name, v in values.items(): require(v in allowed, name, v, f"one of {', '.join(map(repr, allowed))}")
+    for name, v in values.items():
+        ok = any(v is a or isinstance(v, type(a)) and v == a for a in allowed) # 1 is not True, and a tensor is nothing of the kind
+        require(ok, name, v, f"one of {', '.join(map(repr, allowed))}")
 
 # %% ../nbs/00_core.ipynb #d3d76765
 class Config:

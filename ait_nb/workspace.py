@@ -49,7 +49,8 @@ class Writer(BottleneckAttention):
     ):
         super().__init__(dim, memory_dim, memory_heads, bottleneck)
         within(0, 1, alpha=alpha)
-        within(0, float('inf'), balance_weight=balance_weight)
+        within(0, 1e6, balance_weight=balance_weight)
+        require(memory_dim > 1, 'memory_dim', memory_dim, "at least 2 unless write='none': LayerNorm turns a candidate of one number into 0")
         self.alpha, self.balance_weight, self.through = alpha, balance_weight, through
         for p in self.parameters(): p.requires_grad_(through)
         for p in (self.query.weight, self.key.weight): p.requires_grad_(through or balance_weight > 0)
@@ -100,6 +101,7 @@ class Reader(nn.Module):
         super().__init__()
         positive_int(hopfield_steps=hopfield_steps)
         positive(beta=beta)
+        within(0, 1e6, beta=beta)
         self.beta, self.steps, self.up = beta, hopfield_steps, nn.Linear(memory_dim, dim)
         self.cross = CrossAttention(dim, heads) if read == "attention" else None
 
