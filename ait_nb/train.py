@@ -133,7 +133,7 @@ def parse_fields(
         name, eq, value = text.partition('=')
         require(eq, 'set', text, "field=value")
         try: return name, ast.literal_eval(value)
-        except (ValueError, SyntaxError): return name, value
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError): return name, value
     return dict(map(one, settings or ()))
 
 # %% ../nbs/11_train.ipynb #9e5b5302

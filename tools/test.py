@@ -63,6 +63,12 @@ def show(result, note=''):
     return result
 
 
+def packages():
+    "The wheel must install and work in a clean environment."
+    code, out, seconds = run(sys.executable, 'tools/wheel_test.py')
+    return 'tools/wheel_test.py', code == 0, seconds, out
+
+
 def cuda_cells():
     "How many cells of each notebook are marked `cuda`."
     def count(p):
@@ -92,6 +98,7 @@ def main():
     nbs = cuda_cells() if gpu else [p.name for p in NOTEBOOKS]
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         jobs = [pool.submit(imports, m) for m in modules] + [pool.submit(notebook, ROOT/'nbs'/p, gpu) for p in nbs]
+        if not gpu: jobs.append(pool.submit(packages))
         results = [show(job.result()) for job in jobs]
     if not gpu:
         results += map(show, lab_test.results(NOTEBOOKS, min(8, os.cpu_count() or 1)))
