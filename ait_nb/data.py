@@ -199,7 +199,7 @@ def find_split(
 ) -> Path:
     "The first of the named folders that exists."
     found = [path/name for name in names if (path/name).is_dir()]
-    if not found: raise FileNotFoundError(f"data={str(path)!r}: must hold a folder {' or '.join(names)}")
+    if not found: raise FileNotFoundError(f"data={str(path)!r}: must hold a folder {' or '.join(names)}{'' if path.is_dir() else '; there is no folder of that name'}")
     return found[0]
 
 def folder_sets(
