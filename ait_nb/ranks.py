@@ -154,8 +154,10 @@ def process_group(
 ):
     "Within, the processes that were started together know each other; nothing happens where there is one."
     if num_distrib() < 2 or dist.is_initialized(): yield; return
-    if device.type == 'cuda': torch.cuda.set_device(device)
-    dist.init_process_group('nccl' if device.type == 'cuda' else 'gloo')
+    on_gpu = device.type == 'cuda'
+    if on_gpu: torch.cuda.set_device(device)
+    dist.init_process_group('nccl' if on_gpu else 'gloo', device_id=device if on_gpu else None)
+    dist.barrier() # nobody leaves before all have come
     try: yield
     finally: dist.destroy_process_group()
 

@@ -49,7 +49,7 @@ def row(model, mode, batch, steps, device, precision, fields):
                 agreed(net)
     slowest = torch.tensor(list(took.values()), device=device)
     if n > 1: dist.all_reduce(slowest, dist.ReduceOp.MAX)
-    took = dict(zip(took, slowest.tolist()))
+    took = {k: round(v, 4) for k, v in zip(took, slowest.tolist())}
     return dict(model=model, mode=mode, precision=precision, gpus=n, batch=batch, tokens=c.tokens, params=sum(p.numel() for p in net.parameters()),
         **took, images_per_s=round(1000*n*batch/took['ms'], 1), peak_gb=peak[0])
 
@@ -57,10 +57,13 @@ def row(model, mode, batch, steps, device, precision, fields):
 def launch(n, module, options, seconds):
     "Start a module or a file n times; its last words where it fails."
     how = ['-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', str(n)]
-    try: done = subprocess.run([sys.executable, '-W', 'ignore', *how, *module, *options], capture_output=True, text=True, timeout=seconds)
-    except subprocess.TimeoutExpired: return f"took longer than {seconds:.0f} s"
-    said = [line for line in done.stderr.splitlines() if 'Error' in line]
-    return None if done.returncode == 0 else (said or [f"status {done.returncode}"])[0].strip()
+    process = subprocess.Popen([sys.executable, '-W', 'ignore', *how, *module, *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try: said = process.communicate(timeout=seconds)[1]
+    except subprocess.TimeoutExpired:
+        process.terminate() # the launcher then ends its processes
+        process.wait(60)
+        return f"took longer than {seconds:.0f} s"
+    return next((line.strip() for line in said.splitlines() if 'Error' in line), f"status {process.returncode}") if process.returncode else None
 
 
 def curves(options, ranks, seconds):
