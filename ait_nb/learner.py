@@ -31,9 +31,8 @@ from fastcore.foundation import L
 from torch import Tensor, nn
 
 from .core import positive_int, require, write_atomically
-from .memory import effective_rank, mean_cosine
+from .memory import Memory, effective_rank, mean_cosine
 from .vit import AiTOutput, Host
-from .workspace import Workspace
 
 # %% ../nbs/10_learner.ipynb #c165f3a4
 class BalanceLoss(Callback):
@@ -81,7 +80,7 @@ def memory_state(
     model:nn.Module, # holds any number of workspaces
 ) -> list[dict]: # for each: mean |cosine| between priors, effective rank
     "How far apart the priors are."
-    memories = [m.memory for m in model.modules() if isinstance(m, Workspace)]
+    memories = [m.memory for m in model.modules() if isinstance(m, Memory)]
     return [dict(cosine=round(float(mean_cosine(m)), 5), rank=round(float(effective_rank(m)), 3)) for m in memories]
 
 # %% ../nbs/10_learner.ipynb #66f6e7a9
@@ -110,7 +109,7 @@ class ResetMemory(Callback):
     "Draws every memory anew at the start of each epoch: the published ablation."
     def before_train(self):
         for m in self.model.modules():
-            if isinstance(m, Workspace): m.reset_memory()
+            if isinstance(m, Memory): m.reset_memory()
 
 # %% ../nbs/10_learner.ipynb #9e0ed3ab
 class NonFiniteLoss(FloatingPointError):

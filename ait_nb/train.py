@@ -32,6 +32,7 @@ from .pets import pets
 from .recipes import Recipe, pick_recipe
 from .set_transformer import set_transformer, set_transformer_relational
 from .triangle import triangle
+from .variants import ait_relational_variant, ait_small_variant, ait_tiny_variant
 from .vit import *
 import fastai
 from fastai.callback.training import GradientClip
@@ -39,7 +40,7 @@ from fastai.learner import Learner
 from filelock import FileLock, Timeout
 
 # %% ../nbs/11_train.ipynb #c4f5105a
-MODELS = {f.__name__: f for f in (ait_tiny, ait_small, ait_medium, ait_base, ait_relational,
+MODELS = {f.__name__: f for f in (ait_tiny, ait_small, ait_medium, ait_base, ait_relational, ait_tiny_variant, ait_small_variant, ait_relational_variant,
     vit_tiny, vit_small, vit_medium, vit_base, vit_relational,
     vit_tiny_postnorm, vit_small_postnorm, vit_medium_postnorm, vit_base_postnorm, vit_relational_postnorm,
     vit_tiny_published, vit_small_published, vit_medium_published, vit_base_published, vit_relational_published,
@@ -259,7 +260,7 @@ def run_callbacks(
 def train(
     dataset:str="triangle", # triangle, sort_of_clevr, cifar10, cifar100, fashion_mnist, pets or folder
     data:str=None,          # path of a local copy; without it public sets are downloaded
-    model:str="ait_small",  # ait_ or vit_ with tiny, small, medium, base or relational; vit_…_postnorm, vit_…_published; set_transformer, perceiver or coordination[_relational]
+    model:str="ait_small",  # ait_ or vit_ with tiny, small, medium, base or relational; vit_…_postnorm, vit_…_published; ait_…_variant; set_transformer, perceiver or coordination[_relational]
     recipe:str="paper",     # paper, modern or laptop
     epochs:int=None,        # default: the recipe's
     batch_size:int=None,    # default: the recipe's
