@@ -9,7 +9,7 @@ READY  := $(VENV)/.ready
 demo: $(READY)        ## train a small AiT on a CPU and draw what it learned, in runs/demo
 	$(VENV)/bin/ait_demo
 
-test: $(READY)        ## every notebook, and a fresh import of every module
+test: $(READY)        ## every notebook, a fresh import of every module, and the site in a browser
 	$(PY) tools/test.py
 
 test-gpu: $(READY)    ## the same with the cells marked cuda, on a GPU
@@ -18,7 +18,7 @@ test-gpu: $(READY)    ## the same with the cells marked cuda, on a GPU
 bench: $(READY)       ## the speed table, on a GPU if there is one, in runs/bench.json
 	$(VENV)/bin/ait_bench
 
-docs: $(READY)        ## the site, in _docs/index.html
+docs: $(READY)        ## the site, in _docs/index.html; mathematics needs npm, once
 	$(PY) tools/docs.py
 
 readme: $(READY)      ## README.md from nbs/index.ipynb

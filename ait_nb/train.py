@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['MODELS', 'DATASETS', 'ait_train', 'load_data', 'git_commit', 'pick_device', 'machine', 'terminable', 'allow_tf32',
-           'parse_fields', 'split_settings', 'command_line', 'open_run', 'alone', 'make_learner', 'run_epochs',
-           'question_metrics', 'leave_results', 'run_callbacks', 'train']
+           'parse_fields', 'split_settings', 'command_line', 'options_of', 'differences', 'say', 'last_state',
+           'open_run', 'alone', 'make_learner', 'run_epochs', 'question_metrics', 'leave_results', 'run_callbacks',
+           'name_knobs', 'train']
 
 # %% ../nbs/11_train.ipynb #82ce65cb
 import ast, json, os, platform, shlex, signal, subprocess, sys, threading
@@ -22,11 +23,12 @@ from .ait import AiT, ait_base, ait_medium, ait_relational, ait_small, ait_tiny
 from .augment import Augment
 from .clevr import baseline, by_subtype, sort_of_clevr
 from .coordination import coordination, coordination_relational
-from .core import load_strictly, one_of, require, write_atomically
+from .core import NotWritten, load_strictly, one_of, require, within, write_atomically
 from .data import ImageSet, cifar10, cifar100, fashion_mnist, folder_sets, image_dls
 from .extract import extract, save_arrays
 from .learner import (Checkpoint, EpochRandom, EpochSchedule, History, NonFiniteLoss, ResetMemory, ait_learner,
-    load_checkpoint)
+    load_checkpoint, one_before)
+from .luna import luna, luna_relational
 from .perceiver import perceiver, perceiver_relational
 from .pets import pets
 from .recipes import Recipe, pick_recipe
@@ -44,7 +46,8 @@ MODELS = {f.__name__: f for f in (ait_tiny, ait_small, ait_medium, ait_base, ait
     vit_tiny, vit_small, vit_medium, vit_base, vit_relational,
     vit_tiny_postnorm, vit_small_postnorm, vit_medium_postnorm, vit_base_postnorm, vit_relational_postnorm,
     vit_tiny_published, vit_small_published, vit_medium_published, vit_base_published, vit_relational_published,
-    set_transformer, set_transformer_relational, perceiver, perceiver_relational, coordination, coordination_relational)}
+    set_transformer, set_transformer_relational, perceiver, perceiver_relational, coordination, coordination_relational,
+    luna, luna_relational)}
 DATASETS = ("triangle", "sort_of_clevr", "cifar10", "cifar100", "fashion_mnist", "pets", "folder")
 
 # %% ../nbs/11_train.ipynb #0117bfd9
@@ -60,6 +63,8 @@ def load_data(
     "The two parts of a data set, and what it is called in results."
     one_of(*DATASETS, dataset=dataset)
     require(family is None or dataset == "sort_of_clevr", 'family', family, "left out where there are no questions")
+    require(path is None or dataset not in ("triangle", "sort_of_clevr"), 'data', path, f"left out with dataset={dataset!r}, which is drawn")
+    require(type(holdout) is int and holdout >= 0, 'holdout', holdout, "an integer of at least 0")
     if dataset == "triangle": sets, name = triangle(variant or "stream", seed), variant or "stream"
     elif dataset == "sort_of_clevr": sets, name = sort_of_clevr(family or "binary", variant or "corrected", seed), f'{family or "binary"}-{variant or "corrected"}'
     else:
@@ -82,7 +87,10 @@ def pick_device(
 ) -> torch.device:
     "The device to train on, tried."
     name = name or ('cuda' if torch.cuda.is_available() else 'cpu')
-    try: return torch.zeros((), device=name).device
+    try:
+        ready = torch.zeros((), device=name)
+        ready.item() # PyTorch's device "meta" has no numbers
+        return ready.device
     except (RuntimeError, AssertionError, NotImplementedError) as e: raise ValueError(f"device={name!r}: must be a device that PyTorch has here ({str(e).splitlines()[0]})") from None
 
 # %% ../nbs/11_train.ipynb #a98a3484
@@ -149,6 +157,41 @@ def command_line(
     return shlex.join(sum((words(n, v) for n, v in options.items() if v not in (None, False, (), [])), ['ait_train']))
 
 # %% ../nbs/11_train.ipynb #693908d3
+def options_of(
+    command:str, # as `command_line` writes it
+) -> dict: # option → its words
+    "The options of a command."
+    found = {}
+    for word in shlex.split(command)[1:]:
+        if word.startswith('--'): found[name := word] = []
+        else: found[name].append(word)
+    return {name: ' '.join(words) or 'on' for name, words in found.items()}
+
+# %% ../nbs/11_train.ipynb #c7a54fbb
+def differences(
+    began:str, # command that began a run
+    now:str,   # command that is to go on with it
+) -> str: # option by option; empty where there is none
+    "In what two commands differ."
+    was, now = options_of(began), options_of(now)
+    return '; '.join(f"{name} was {was.get(name, 'not given')} and is {now.get(name, 'not given')}" for name in was | now if was.get(name) != now.get(name))
+
+# %% ../nbs/11_train.ipynb #59f2bf6b
+def say(text:str): print(f"ait_train: {text}", file=sys.stderr, flush=True)
+
+def last_state(
+    there:Path, # checkpoint of a run
+) -> tuple[dict, bool]: # the state to go on from; is it the last one?
+    "The last checkpoint that is whole."
+    try: return load_checkpoint(there), True
+    except (ValueError, FileNotFoundError) as e:
+        if not one_before(there).exists(): raise
+        try: state = load_checkpoint(one_before(there))
+        except ValueError as before: raise ValueError(f"{e}; and so for the one before it: {before}") from None
+        say(f"{e}. The run goes on from {one_before(there).name}, after {state['epochs']} epochs")
+        return state, False
+
+# %% ../nbs/11_train.ipynb #816c6e26
 def open_run(
     out:Path,     # the run's folder
     resume:bool,  # go on with what is there
@@ -159,9 +202,11 @@ def open_run(
     if not resume:
         require(not there.exists(), 'out', str(out), "a folder without a run in it, or given with --resume to go on with that run")
         return {}
-    state = load_checkpoint(there)
-    require(state.get('command') == command, 'resume', command, f"the command that began the run: {state.get('command')}")
-    return state
+    state, whole = last_state(there)
+    wrong, was, now = differences(state.get('command', ''), command), state.get('torch'), str(torch.__version__)
+    require(not wrong, 'resume', True, f"given with the options that began the run: {wrong}")
+    if was not in (None, now): say(f"the run began with PyTorch {was} and goes on with {now}; its numbers may differ in the last digits from then on")
+    return state | dict(whole=whole)
 
 # %% ../nbs/11_train.ipynb #7ecd4f7b
 @contextmanager
@@ -169,10 +214,14 @@ def alone(
     out:Path, # the run's folder, made where it is missing
 ):
     "Within, no other process trains in this folder."
-    out.mkdir(parents=True, exist_ok=True)
     lock = FileLock(out/'.lock', timeout=0)
-    try: lock.acquire()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
     except Timeout: raise ValueError(f"out={str(out)!r}: must be a folder in which no other process trains just now") from None
+    except OSError as e: raise ValueError(f"out={str(out)!r}: must be a folder in which files can be written ({e.strerror or e})") from None
+    for left in out.rglob('.*.*'):
+        if left.suffix[1:].isdigit(): left.unlink()
     try: yield
     finally: lock.release()
 
@@ -190,7 +239,10 @@ def make_learner(
     one_of(*MODELS, model=model)
     own = dict(bottleneck=recipe.bottleneck, slots=recipe.slots) if model.startswith('ait') else {}
     own |= {f: getattr(recipe, f) for f in ('position', 'head') if getattr(recipe, f) is not None}
-    shape = dict(image_size=train.size, channels=len(train.mean), num_classes=len(train.vocab), question_dim=train.question_dim, patch_size=recipe.patch_size)
+    shape = dict(image_size=train.size, channels=len(train.mean), num_classes=len(train.vocab), question_dim=train.question_dim)
+    for name in settings.keys() & shape: require(settings[name] == shape[name], name, settings[name], f"{shape[name]}, as in the data")
+    for name in ('class_names', 'pixel_mean', 'pixel_std'): require(name not in settings, name, settings.get(name), "left out: the data tell it")
+    shape |= dict(patch_size=recipe.patch_size)
     dls = image_dls(train, test, recipe.batch_size, device, recipe.pad, recipe.flip, seed)
     torch.manual_seed(seed)
     return ait_learner(dls, MODELS[model](**(shape | own | settings)), lr=recipe.lr, wd=recipe.weight_decay, betas=recipe.betas, **kwargs)
@@ -240,6 +292,7 @@ def leave_results(
         batch = learn.dls.valid.new(bs=learn.dls.train.bs).one_batch()
         save_arrays(out/'extract.npz', extract(model, *batch[:learn.dls.n_inp]))
     write_atomically(out/'result.json', lambda p: p.write_text(json.dumps(result, indent=1)))
+    one_before(out/'checkpoint.pt').unlink(missing_ok=True)
     return result
 
 # %% ../nbs/11_train.ipynb #ec3c9b90
@@ -256,11 +309,27 @@ def run_callbacks(
     augment = [Augment(**harder)]*any(harder.values())
     return [EpochSchedule(recipe.rate), EpochRandom(seed), History(state.get('history', ())), *reset, *clip, *augment, checkpoint]
 
+# %% ../nbs/11_train.ipynb #00b715b3
+@contextmanager
+def name_knobs(
+    recipe:Recipe, # of the run
+    model:str,     # its name
+    amp:bool,      # bfloat16 autocast
+):
+    "Within, running out of memory is an error that says which options help."
+    try: yield
+    except (RuntimeError, MemoryError) as e:
+        why = (str(e).splitlines() or [type(e).__name__])[-1].strip()
+        if not (isinstance(e, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in why): raise
+        amp = "" if amp else ", --amp (now off)"
+        raise torch.OutOfMemoryError(f"out of memory with --batch_size {recipe.batch_size} and --model {model}; what helps: a smaller --batch_size "
+            f"(in an AiT it is part of the model){amp}, a smaller --model, larger patches (--set patch_size=…, in the recipe {recipe.patch_size}); give another --out then. It was: {why}") from e
+
 # %% ../nbs/11_train.ipynb #549675b4
 def train(
     dataset:str="triangle", # triangle, sort_of_clevr, cifar10, cifar100, fashion_mnist, pets or folder
     data:str=None,          # path of a local copy; without it public sets are downloaded
-    model:str="ait_small",  # ait_ or vit_ with tiny, small, medium, base or relational; vit_…_postnorm, vit_…_published; ait_…_variant; set_transformer, perceiver or coordination[_relational]
+    model:str="ait_small",  # ait_ or vit_ with tiny, small, medium, base or relational; vit_…_postnorm, vit_…_published; ait_…_variant; set_transformer, perceiver, coordination or luna[_relational]
     recipe:str="paper",     # paper, modern or laptop
     epochs:int=None,        # default: the recipe's
     batch_size:int=None,    # default: the recipe's
@@ -280,23 +349,26 @@ def train(
 ) -> dict: # what `result.json` holds
     "Train a model and leave `result.json`, `extract.npz` and the model itself in a folder."
     command = command_line(**{k: v for k, v in locals().items() if k not in ('resume', 'checkpoint_every', 'device', 'out')})
-    one_of(*MODELS, model=model)
+    one_of(*MODELS, model=model); within(0, 2**31 - 1, seed=seed)
     out, (given, settings) = Path(out or f'runs/{dataset}-{model}-{recipe}-s{seed}'), split_settings(parse_fields(set))
     r, state = pick_recipe(recipe, dataset, epochs=epochs, batch_size=batch_size, lr=lr, **given), open_run(out, resume, command)
     *sets, variant = load_data(dataset, data, variant, seed, settings.get('image_size'), family, holdout)
-    cbs = run_callbacks(r, seed, state, reset_memory, Checkpoint(out/'checkpoint.pt', checkpoint_every, command=command))
-    learn = make_learner(*sets, pick_device(device), model, r, seed, settings, amp=amp, compile=compile, cbs=cbs)
-    with alone(out):
-        run_epochs(learn, r.epochs, state, r.tf32)
-        return leave_results(learn, out, dict(dataset=dataset, data_variant=variant, model=model, seed=seed, split='validation' if holdout else 'test', command=command, recipe=dict(name=recipe, **asdict(r), amp=amp, compile=compile, reset_memory=reset_memory)))
+    keep = Checkpoint(out/'checkpoint.pt', checkpoint_every, state.get('whole', True), command=command, torch=str(torch.__version__))
+    with name_knobs(r, model, amp):
+        learn = make_learner(*sets, pick_device(device), model, r, seed, settings, amp=amp, compile=compile, cbs=run_callbacks(r, seed, state, reset_memory, keep))
+        with alone(out):
+            run_epochs(learn, r.epochs, state, r.tf32)
+            return leave_results(learn, out, dict(dataset=dataset, data_variant=variant, model=model, seed=seed, split='validation' if holdout else 'test', command=command, recipe=dict(name=recipe, **asdict(r), amp=amp, compile=compile, reset_memory=reset_memory)))
 
 # %% ../nbs/11_train.ipynb #265ae3ed
 @delegates(train)
 def ait_train(**kwargs):
     "Train a model and leave result.json, extract.npz and the model itself in a folder."
-    try: result = train(**kwargs)
-    except (ValueError, FileNotFoundError, ConnectionError, NonFiniteLoss) as e: sys.exit(f"ait_train: {e}")
-    except KeyboardInterrupt: sys.exit("ait_train: stopped; the same command with --resume goes on from the last checkpoint")
+    try:
+        with terminable(): result = train(**kwargs)
+    except NotWritten as e: sys.exit(f"ait_train: {e}; when that is mended, the same command with --resume goes on from the last checkpoint")
+    except (ValueError, OSError, NonFiniteLoss, torch.OutOfMemoryError) as e: sys.exit(f"ait_train: {e}")
+    except KeyboardInterrupt: sys.exit("ait_train: stopped; if training had begun, the same command with --resume goes on from the last checkpoint")
     out = kwargs.get('out') or f"runs/{result['dataset']}-{result['model']}-{result['recipe']['name']}-s{result['seed']}"
     print(f"accuracy {result['metrics']['accuracy']:.2f}% on {result['metrics']['n_test']} test images, {result['params']:,} parameters, {result['timing']['train_s']:.0f} s")
     print(f"{out}: result.json, {'extract.npz, ' if 'slots' in result['config'] else ''}model/, checkpoint.pt")

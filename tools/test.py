@@ -1,4 +1,4 @@
-"""The test command: everything generated is up to date, every module imports alone, every notebook runs.
+"""The test command: everything generated is up to date, every module imports alone, every notebook runs, the site can be read.
 
     python tools/test.py [--gpu]
 
@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+SKIPPED = 77 # what a tool exits with if this machine lacks what it needs
 NOTEBOOKS = sorted(p for p in (ROOT/'nbs').glob('*.ipynb'))
+FAULTS = ROOT/'nbs'/'runs'/'faults.txt' # the table that 11c_faults leaves
 
 
 def run(*command, **env):
@@ -26,6 +28,7 @@ def unchanged(name, command, files):
     code, out, seconds = run(*command)
     after = digest()
     changed = [str(p.relative_to(ROOT)) for p in {**before, **after} if before.get(p) != after.get(p)]
+    if code == SKIPPED: return name, None, seconds, out
     return name, code == 0 and not changed, seconds, out if code else f"{name} changed {', '.join(changed)}: run it and commit the result"
 
 
@@ -40,6 +43,20 @@ def notebook(path, gpu):
     flags = ['--flags', 'cuda' if gpu else 'slow']
     code, out, seconds = run(sys.executable, '-m', 'nbdev.test', '--path', str(path), '--n_workers', '0', *flags, OMP_NUM_THREADS='1' if not gpu else '2')
     return path.name, code == 0, seconds, out
+
+
+def browser():
+    "The site must pass its test in a real browser, where there is one."
+    code, out, seconds = run(sys.executable, 'tools/browser_test.py')
+    return 'browser test', None if code == SKIPPED else code == 0, seconds, out
+
+
+def show(result, note=''):
+    "A line for a result, and what it printed if it failed."
+    name, ok, seconds, out = result
+    last = (out.strip().splitlines() or [''])[-1]
+    print(f"{'skip' if ok is None else 'ok  ' if ok else 'FAIL'} {seconds:6.1f} s  {name}{note if ok else ''}" + (f': {last}' if ok is None else ''), *([] if ok or ok is None else ['\n' + out[-6000:]]), flush=True)
+    return result
 
 
 def cuda_cells():
@@ -66,24 +83,24 @@ def main():
     if gpu:
         import torch
         if not torch.cuda.is_available(): sys.exit('test-gpu: PyTorch finds no GPU on this machine')
+    FAULTS.unlink(missing_ok=True)
     modules = ['ait_nb', *sorted(f'ait_nb.{p.stem}' for p in (ROOT/'ait_nb').glob('*.py') if p.stem[0] != '_')]
     nbs = cuda_cells() if gpu else [p.name for p in NOTEBOOKS]
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         jobs = [pool.submit(imports, m) for m in modules] + [pool.submit(notebook, ROOT/'nbs'/p, gpu) for p in nbs]
-        results = []
-        for job in jobs:
-            results.append(job.result())
-            name, ok, seconds, out = results[-1]
-            print(f"{'ok  ' if ok else 'FAIL'} {seconds:6.1f} s  {name}", *([] if ok else ['\n' + out[-6000:]]), flush=True)
+        results = [show(job.result()) for job in jobs]
     if not gpu:
         bin = Path(sys.executable).parent
         sources = lambda: [*(ROOT/'ait_nb').glob('*.py'), *(ROOT/'nbs').glob('*.ipynb'), *(ROOT/'nbs'/'images').glob('*'), ROOT/'README.md', ROOT/'pyproject.toml']
-        for name, command in (('nbdev_export', [bin/'nbdev_export']), ('nbdev_clean', [bin/'nbdev_clean']), ('make readme', [sys.executable, 'tools/readme.py'])):
-            results.append(unchanged(name, command, sources))
-            print(f"{'ok  ' if results[-1][1] else 'FAIL'} {results[-1][2]:6.1f} s  {name} leaves no diff", *([] if results[-1][1] else ['\n' + results[-1][3][-3000:]]), flush=True)
+        for name, command in (('nbdev_export', [bin/'nbdev_export']), ('nbdev_clean', [bin/'nbdev_clean']), ('equation numbers', [sys.executable, 'tools/crossref.py']),
+                ('make readme', [sys.executable, 'tools/readme.py']), ('make docs', [sys.executable, 'tools/docs.py'])):
+            results.append(show(unchanged(name, command, sources), ' leaves no diff'))
+        built = results[-1][1]
+        if built is not False: results.append(show(browser() if built else ('browser test', None, 0., 'no site to read')))
     else: record_gpu(results)
-    failed = sum(not ok for _, ok, *_ in results)
-    print(f'{len(results) - failed} passed, {failed} failed')
+    if FAULTS.exists(): print(FAULTS.read_text())
+    failed, skipped = (sum(ok is what for _, ok, *_ in results) for what in (False, None))
+    print(f'{len(results) - failed - skipped} passed, {failed} failed' + (f', {skipped} skipped' if skipped else ''))
     sys.exit(failed > 0)
 
 
