@@ -84,4 +84,5 @@ def freeze(
     for parent in list(frozen.modules()):
         for name, child in parent.named_children():
             if isinstance(child, Workspace): setattr(parent, name, fuse(parent) if fused else FrozenWorkspace(child))
+    require(not fused or any(isinstance(o, FusedWorkspace) for o in frozen.modules()), 'fused', True, "False for a model without a `Workspace`")
     return frozen
