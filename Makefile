@@ -25,7 +25,7 @@ readme: $(READY)      ## README.md from nbs/index.ipynb
 	$(PY) tools/readme.py
 
 lab: $(READY)         ## JupyterLab
-	$(VENV)/bin/jupyter lab nbs
+	$(VENV)/bin/jupyter lab nbs $(if $(filter 0,$(shell id -u)),--allow-root)
 
 clean:                ## what the other targets made, except results of runs
 	rm -rf $(VENV) _docs _proc _proc_small _katex build dist *.egg-info

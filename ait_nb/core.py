@@ -16,6 +16,7 @@ from hashlib import sha256
 from math import isfinite
 from numbers import Real
 from pathlib import Path
+from typing import Self
 
 with warnings.catch_warnings():
     warnings.filterwarnings('ignore', message='IProgress not found') # of a progress bar that is not used here
@@ -58,7 +59,9 @@ def positive(**values):
 # %% ../nbs/00_core.ipynb #020f50da
 def one_of(*allowed, **values):
     "Require each value to be one of `allowed`."
-    for name, v in values.items(): require(v in allowed, name, v, f"one of {', '.join(map(repr, allowed))}")
+    for name, v in values.items():
+        ok = any(v is a or isinstance(v, type(a)) and v == a for a in allowed) # 1 is not True, and a tensor is nothing of the kind
+        require(ok, name, v, f"one of {', '.join(map(repr, allowed))}")
 
 # %% ../nbs/00_core.ipynb #d3d76765
 class Config:
@@ -214,7 +217,7 @@ class Pretrained(ModelHubMixin):
     def from_pretrained(cls,
         path:str|Path,     # a folder that `save_pretrained` wrote, or the name of a model on the Hugging Face hub
         revision:str|None=None, # branch, tag or commit, on the hub
-    ): # the model, in evaluation mode
+    ) -> Self: # the model, in evaluation mode
         "Load a model, its memory included."
         if not Path(path).is_dir():
             named = not Path(path).exists() and re.fullmatch(r'\w[\w.-]*/\w[\w.-]*', str(path))

@@ -39,11 +39,14 @@ class FrozenWorkspace(nn.Module):
 
     def forward(self,
         tokens:Tensor, # y (b n d), normalised by the caller
+        mask:Tensor|None=None, # (b n) bool, True for a real token; the others come back as they are
     ) -> WorkspaceOutput: # y + ξ, and balance 0
         require(tokens.shape[-1] == self.dim, 'tokens.shape', tuple(tokens.shape), f"(batch, tokens, dim={self.dim})")
+        if mask is not None: require(mask.dtype == torch.bool and mask.shape == tokens.shape[:2], 'mask', (mask.dtype, tuple(mask.shape)), f"bool of shape {tuple(tokens.shape[:2])}, True for a real token")
         if self.reader is None: return WorkspaceOutput(tokens, tokens.new_zeros(()))
         y = squash(autocast_to(tokens))
-        return WorkspaceOutput(unsquash(y + self.reader(y, self.attractors), tokens.shape[0]), tokens.new_zeros(()))
+        new = unsquash(y + self.reader(y, self.attractors), tokens.shape[0])
+        return WorkspaceOutput(new if mask is None else torch.where(mask[..., None], new, tokens.to(new.dtype)), tokens.new_zeros(()))
 
 # %% ../nbs/08a_frozen.ipynb #e5033c0d
 class FusedWorkspace(FrozenWorkspace):

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urldefrag, urljoin
 
 from playwright.sync_api import TimeoutError, sync_playwright
 
+from browser_figures import landscape, picks
 from machine import CHROMIUM, program
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,7 +34,7 @@ FACTS = '''() => ({
     ids: [...document.querySelectorAll('[id]')].map(e => e.id),
     links: [...document.querySelectorAll('a[href]')].map(a => a.href),
     images: [...document.querySelectorAll('img')].map(i => [i.src.slice(0, 60), (i.alt || '').trim(), i.naturalWidth]),
-    drawings: [...document.querySelectorAll('main svg')].filter(s => !s.closest('.katex')).map(s => (s.getAttribute('aria-label') || s.getAttribute('alt') || '').trim()),
+    drawings: [...document.querySelectorAll('main svg')].filter(s => !s.closest('.katex, [aria-hidden=true]')).map(s => (s.getAttribute('aria-label') || s.getAttribute('alt') || '').trim()),
     captions: [...document.querySelectorAll('main .cell-output img')].map(i => (i.closest('figure')?.querySelector('figcaption')?.innerText || '').trim()),
     math: [...document.querySelectorAll('.math')].map(m => !!m.querySelector('.katex-html') && !m.querySelector('.katex-error, [style*="rgb(204, 0, 0)"]')),
     tags: [...document.querySelectorAll('.katex-html .tag')].map(t => t.innerText.replace(/\\s/g, '')),
@@ -203,13 +204,24 @@ def check_phone(site):
     page.context.close()
 
 
-CHECKS = (check_pages, check_lessons, check_search, check_files, check_themes, check_phone)
+def check_figures(site):
+    "The interactive figures react, wide and on a phone."
+    for viewport in (WIDE, PHONE):
+        for figure in (landscape, picks):
+            page, said = site.open(f'{figure.__name__}.html', viewport), ''
+            try: figure(page)
+            except AssertionError as error: said = str(error)
+            site.check('interactive figures', not said, f"{figure.__name__} at {viewport['width']} pixels: {said}")
+            page.context.close()
+
+
+CHECKS = (check_pages, check_lessons, check_search, check_files, check_themes, check_phone, check_figures)
 
 
 def shots(site, folder):
     "Pictures of some pages, to be looked at."
     Path(folder).mkdir(parents=True, exist_ok=True)
-    for name in ('index', 'hopfield', 'cifar10', 'ait'):
+    for name in ('index', 'hopfield', 'cifar10', 'ait', 'landscape', 'picks'):
         for viewport, size in ((WIDE, 'wide'), (PHONE, 'phone')):
             for scheme in ('light', 'dark'):
                 page = site.open(f'{name}.html', viewport, color_scheme=scheme)

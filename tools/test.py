@@ -2,11 +2,15 @@
 
     python tools/test.py [--gpu]
 
+Notebooks run twice: as nbdev_test runs them, and in a kernel of JupyterLab's server (tools/lab_test.py).
+
 With --gpu the cells marked `cuda` run too, and their count goes to results/gpu_tests.json.
 """
 import argparse, hashlib, json, os, re, subprocess, sys, time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import lab_test
 
 ROOT = Path(__file__).resolve().parent.parent
 SKIPPED = 77 # what a tool exits with if this machine lacks what it needs
@@ -59,6 +63,12 @@ def show(result, note=''):
     return result
 
 
+def packages():
+    "The wheel must install and work in a clean environment."
+    code, out, seconds = run(sys.executable, 'tools/wheel_test.py')
+    return 'tools/wheel_test.py', code == 0, seconds, out
+
+
 def cuda_cells():
     "How many cells of each notebook are marked `cuda`."
     def count(p):
@@ -88,8 +98,10 @@ def main():
     nbs = cuda_cells() if gpu else [p.name for p in NOTEBOOKS]
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         jobs = [pool.submit(imports, m) for m in modules] + [pool.submit(notebook, ROOT/'nbs'/p, gpu) for p in nbs]
+        if not gpu: jobs.append(pool.submit(packages))
         results = [show(job.result()) for job in jobs]
     if not gpu:
+        results += map(show, lab_test.results(NOTEBOOKS, min(8, os.cpu_count() or 1)))
         bin = Path(sys.executable).parent
         sources = lambda: [*(ROOT/'ait_nb').glob('*.py'), *(ROOT/'nbs').glob('*.ipynb'), *(ROOT/'nbs'/'images').glob('*'), ROOT/'README.md', ROOT/'pyproject.toml']
         for name, command in (('nbdev_export', [bin/'nbdev_export']), ('nbdev_clean', [bin/'nbdev_clean']), ('equation numbers', [sys.executable, 'tools/crossref.py']),
