@@ -330,7 +330,7 @@ def ait_learner(
     fill_config(model, dls)
     model.to(dls.device)
     if compile: compile_model(model, compile, dls.device)
-    opt = partial(OptimWrapper, opt=torch.optim.AdamW, betas=betas, weight_decay=wd, fused=torch.device(dls.device).type == 'cuda')
+    opt = partial(OptimWrapper, opt=torch.optim.AdamW, betas=betas, weight_decay=wd, foreach=False, fused=torch.device(dls.device).type == 'cuda') # `foreach` is None by default, which TensorBoard cannot log
     learn = Learner(dls, model, loss_func=CrossEntropyLossFlat(), opt_func=opt, lr=lr, wd_bn_bias=True, train_bn=False, **kwargs)
     balance = BalanceLoss()
     learn.metrics = [accuracy, *L(metrics), ValueMetric(lambda: balance.mean, 'balance')]
