@@ -4,6 +4,7 @@
 """
 import os, shutil, subprocess, sys
 
+ALONGSIDE = dict(chromium=('libatomic1',)) # Playwright's driver is linked to it
 CHROMIUM = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome')
 
 
@@ -21,7 +22,7 @@ def install(*packages):
 def program(*names, package):
     "The path of the first of some programs that is there, installed first where that is possible; None without it."
     find = lambda: next(filter(None, map(shutil.which, names)), None)
-    if find() is None and can_install(): install(package)
+    if find() is None and can_install(): install(package, *ALONGSIDE.get(package, ()))
     return find()
 
 

@@ -37,8 +37,8 @@ def unchanged(name, command, files):
 
 
 def imports(module):
-    "A module must import in a process of its own."
-    code, out, seconds = run(sys.executable, '-W', 'ignore', '-c', f'import {module}')
+    "A module must import in a process of its own, and quietly."
+    code, out, seconds = run(sys.executable, '-W', 'error::FutureWarning', '-c', f'import {module}')
     return f'import {module}', code == 0, seconds, out
 
 
@@ -61,6 +61,17 @@ def show(result, note=''):
     last = (out.strip().splitlines() or [''])[-1]
     print(f"{'skip' if ok is None else 'ok  ' if ok else 'FAIL'} {seconds:6.1f} s  {name}{note if ok else ''}" + (f': {last}' if ok is None else ''), *([] if ok or ok is None else ['\n' + out[-6000:]]), flush=True)
     return result
+
+
+def stored():
+    "Stored outputs must be nobody's: no error, and no path of the machine they were made on."
+    start, found = time.perf_counter(), []
+    for path in NOTEBOOKS:
+        for i, cell in enumerate(json.loads(path.read_text())['cells']):
+            for output in cell.get('outputs', []):
+                text = ''.join(map(''.join, [output.get('text', ''), *(v for k, v in output.get('data', {}).items() if k != 'image/png')]))
+                if output['output_type'] == 'error' or re.search(r'/(home|root|work|Users|tmp)/\w', text): found.append(f'{path.name}, cell {i}: {text[:100]}')
+    return 'stored outputs are clean', not found, time.perf_counter() - start, '\n'.join(found)
 
 
 def packages():
@@ -101,6 +112,7 @@ def main():
         if not gpu: jobs.append(pool.submit(packages))
         results = [show(job.result()) for job in jobs]
     if not gpu:
+        results.append(show(stored()))
         results += map(show, lab_test.results(NOTEBOOKS, min(8, os.cpu_count() or 1)))
         bin = Path(sys.executable).parent
         sources = lambda: [*(ROOT/'ait_nb').glob('*.py'), *(ROOT/'nbs').glob('*.ipynb'), *(ROOT/'nbs'/'images').glob('*'), ROOT/'README.md', ROOT/'pyproject.toml']
