@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MODELS', 'DATASETS', 'ait_train', 'load_data', 'git_commit', 'pick_device', 'machine', 'terminable', 'allow_tf32',
            'parse_fields', 'split_settings', 'command_line', 'open_run', 'alone', 'make_learner', 'run_epochs',
-           'question_metrics', 'leave_results', 'run_callbacks', 'train']
+           'question_metrics', 'class_metrics', 'leave_results', 'run_callbacks', 'train']
 
 # %% ../nbs/11_train.ipynb #82ce65cb
 import ast, json, os, platform, shlex, signal, subprocess, sys, threading
@@ -25,7 +25,7 @@ from .coordination import coordination, coordination_relational
 from .core import load_strictly, one_of, require, write_atomically
 from .data import ImageSet, cifar10, cifar100, fashion_mnist, folder_sets, image_dls
 from .extract import extract, save_arrays
-from .learner import (Checkpoint, EpochRandom, EpochSchedule, History, NonFiniteLoss, ResetMemory, ait_learner,
+from .learner import (Checkpoint, ClassAccuracy, EpochRandom, EpochSchedule, History, NonFiniteLoss, ResetMemory, ait_learner,
     load_checkpoint)
 from .perceiver import perceiver, perceiver_relational
 from .pets import pets
@@ -55,16 +55,18 @@ def load_data(
     size:int|None=None, # pictures of pets and of a folder are cropped to this
     family:str|None=None, # of sort_of_clevr's questions: unary, binary (default), ternary or all
     holdout:int=0,      # score so many images held out from training, not the test set
+    **how,              # of a folder: `channels`, `bad_images`, `gray_images` of `read_pictures`
 ) -> tuple: # sets to train and to test on, and the variant's name
     "The two parts of a data set, and what it is called in results."
     one_of(*DATASETS, dataset=dataset)
     require(family is None or dataset == "sort_of_clevr", 'family', family, "left out where there are no questions")
+    for name, v in how.items(): require(dataset == "folder", name, v, "left out except with dataset='folder'")
     if dataset == "triangle": sets, name = triangle(variant or "stream", seed), variant or "stream"
     elif dataset == "sort_of_clevr": sets, name = sort_of_clevr(family or "binary", variant or "corrected", seed), f'{family or "binary"}-{variant or "corrected"}'
     else:
         require(variant is None, 'variant', variant, "left out with a data set that has no variants")
         require(path is not None or dataset != "folder", 'data', path, "the path of an image folder with dataset='folder'")
-        read = dict(cifar10=cifar10, cifar100=cifar100, fashion_mnist=fashion_mnist, pets=lambda path: pets(path, size), folder=lambda path: folder_sets(path, size))
+        read = dict(cifar10=cifar10, cifar100=cifar100, fashion_mnist=fashion_mnist, pets=lambda path: pets(path, size), folder=lambda path: folder_sets(path, size, **how))
         sets, name = read[dataset](path), "original" if path is None else Path(path).name
     return (*(sets[0].hold_out(holdout) if holdout else sets), name)
 
@@ -220,6 +222,18 @@ def question_metrics(
     with learn.no_bar(): predictions = learn.get_preds()[0].argmax(1)
     return dict(by_subtype=by_subtype(test.questions, test.labels, predictions), majority=baseline(train, test))
 
+# %% ../nbs/11_train.ipynb #0ca5a276
+def class_metrics(
+    learn:Learner, # trained
+) -> dict: # `balanced_accuracy`, and `by_class` in the order of the class names, in percent; None for a class without images
+    "Accuracy of each class, and their mean, where the Learner counts them."
+    counted = [m for m in learn.metrics if isinstance(m, ClassAccuracy)]
+    if not counted: return {}
+    if counted[0].seen is None: # a finished run was resumed, so nothing was scored
+        with learn.no_bar(): learn.validate()
+    percent = [None if v != v else round(100*v, 4) for v in counted[0].by_class]
+    return dict(balanced_accuracy=round(100*counted[0].value, 4), by_class=percent)
+
 # %% ../nbs/11_train.ipynb #a98bb933
 def leave_results(
     learn:Learner, # trained
@@ -231,7 +245,7 @@ def leave_results(
     n, train_s = len(learn.dls.valid_ds), sum(e['seconds'] for e in history)
     result = dict(schema=1, kind='train') | about | dict(
         config=asdict(model.config), params=sum(p.numel() for p in model.parameters()), epochs=len(history),
-        metrics=dict(accuracy=history[-1]['accuracy'], n_test=n, **question_metrics(learn)), history=history,
+        metrics=dict(accuracy=history[-1]['accuracy'], n_test=n, **class_metrics(learn), **question_metrics(learn)), history=history,
         timing=dict(train_s=train_s, images_per_s=len(learn.dls.train)*learn.dls.train.bs*len(history)/train_s),
         **machine(learn.dls.device), git=git_commit())
     model.save_pretrained(out/'model')
@@ -274,6 +288,8 @@ def train(
     holdout:int=0,          # train without so many training images and score those instead of the test set
     family:str=None,        # of sort_of_clevr: unary, binary (default), ternary or all
     variant:str=None,       # of triangle: stream (default) or fixed; of sort_of_clevr: corrected (default) or original
+    bad_images:str=None,    # of a folder, where a picture cannot be read: refuse (default) or skip
+    gray_images:str=None,   # of a folder, where a picture is gray: convert (default) to three equal channels, or bad: as if it could not be read
     checkpoint_every:int=1, # epochs between two checkpoints
     set:Param("field=value of the model's configuration or of the recipe, any number", str, action='extend', nargs='*')=None,
 ) -> dict: # what `result.json` holds
@@ -282,9 +298,11 @@ def train(
     one_of(*MODELS, model=model)
     out, (given, settings) = Path(out or f'runs/{dataset}-{model}-{recipe}-s{seed}'), split_settings(parse_fields(set))
     r, state = pick_recipe(recipe, dataset, epochs=epochs, batch_size=batch_size, lr=lr, **given), open_run(out, resume, command)
-    *sets, variant = load_data(dataset, data, variant, seed, settings.get('image_size'), family, holdout)
+    channels = settings.get('channels') if dataset == "folder" else None
+    how = {k: v for k, v in dict(channels=channels, bad_images=bad_images, gray_images=gray_images).items() if v is not None}
+    *sets, variant = load_data(dataset, data, variant, seed, settings.get('image_size'), family, holdout, **how)
     cbs = run_callbacks(r, seed, state, reset_memory, Checkpoint(out/'checkpoint.pt', checkpoint_every, command=command))
-    learn = make_learner(*sets, pick_device(device), model, r, seed, settings, amp=amp, compile=compile, cbs=cbs)
+    learn = make_learner(*sets, pick_device(device), model, r, seed, settings, amp=amp, compile=compile, cbs=cbs, metrics=ClassAccuracy(len(sets[0].vocab)))
     with alone(out):
         run_epochs(learn, r.epochs, state, r.tf32)
         return leave_results(learn, out, dict(dataset=dataset, data_variant=variant, model=model, seed=seed, split='validation' if holdout else 'test', command=command, recipe=dict(name=recipe, **asdict(r), amp=amp, compile=compile, reset_memory=reset_memory)))
