@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from fastai.data.core import DataLoaders, TfmdDL
 from fastcore.basics import patch
 from fastcore.foundation import L
-from fastai.torch_core import TensorCategory, TensorImage
+from fastai.torch_core import TensorCategory, TensorImage, to_detach
 from fastai.vision.data import ImageDataLoaders, get_grid, imagenet_stats
 from fastai.vision.augment import RandomResizedCrop
 from fastai.data.transforms import Category, Normalize, image_extensions
@@ -117,18 +117,18 @@ def to_pixels(
 ) -> Tensor: # (c H W) uint8
     "Read one picture."
     one_of(1, 3, 4, channels=channels)
-    name = f"{item.dtype} {tuple(item.shape)}" if isinstance(item, (Tensor, np.ndarray)) else item
+    name = f"{item.dtype} {tuple(item.shape)}" if isinstance(item, (Tensor, np.ndarray)) else str(item) if isinstance(item, Path) else item
     if isinstance(item, Tensor): item = item.cpu().movedim(0, -1).numpy() if item.ndim == 3 else item.cpu().numpy()
     if isinstance(item, np.ndarray):
         require(item.dtype == np.uint8 and item.ndim in (2, 3), 'image', name, "uint8, an array (H W c) or a tensor (c H W)")
         item = item.squeeze(-1) if item.ndim == 3 and item.shape[-1] == 1 else item
     try: image = item if isinstance(item, Image.Image) else Image.fromarray(item) if isinstance(item, np.ndarray) else Image.open(item)
     except FileNotFoundError: raise
-    except Exception as e: raise ValueError(f"image={str(name)!r}: must be a picture that PIL can read ({e})") from None # damaged files raise all kinds
-    require(image.mode[0] not in 'IF', 'image', str(name), f"of 8 bits for each channel; as {image.mode} it would be cut off at 255")
-    require(not colour or image.mode[0] not in '1L', 'image', str(name), "in colour; gray_images='convert' makes three equal channels of a gray one")
+    except Exception as e: raise ValueError(f"image={name!r}: must be a picture that PIL can read ({e})") from None # damaged files raise all kinds
+    require(image.mode[0] not in 'IF', 'image', name, f"of 8 bits for each channel; as {image.mode} it would be cut off at 255")
+    require(not colour or image.mode[0] not in '1L', 'image', name, "in colour; gray_images='convert' makes three equal channels of a gray one")
     try: image = image.convert({1: 'L', 3: 'RGB', 4: 'RGBA'}[channels])
-    except Exception as e: raise ValueError(f"image={str(name)!r}: must be a whole picture ({e})") from None
+    except Exception as e: raise ValueError(f"image={name!r}: must be a whole picture ({e})") from None
     if size and image.size != (size, size):
         scale = size / min(image.size)
         image = image.resize([max(size, round(s*scale)) for s in image.size], Image.BILINEAR)
@@ -231,7 +231,7 @@ def find_split(
 ) -> Path:
     "The first of the named folders that exists."
     found = [path/name for name in names if (path/name).is_dir()]
-    if not found: raise FileNotFoundError(f"data={str(path)!r}: must hold a folder {' or '.join(names)}")
+    if not found: raise FileNotFoundError(f"data={str(path)!r}: must hold a folder {' or '.join(names)}{'' if path.is_dir() else '; there is no folder of that name'}")
     return found[0]
 
 def folder_sets(
@@ -330,12 +330,14 @@ class TensorDL(TfmdDL):
     ):
         super().__init__(dataset, bs=bs, shuffle=shuffle, num_workers=0, **kwargs)
         self.pad, self.flip, self.seed, self.epoch = pad, flip, seed, 0
+        self.share = 0, 1 # of each batch: which of how many
         self._n_inp, self._types = dataset.n_inp, (tuple, [TensorImage, *[Tensor]*(dataset.n_inp-1), TensorCategory])
 
     def new(self, dataset=None, cls=None, **kwargs):
         if dataset is not None and not isinstance(dataset, ImageSet): dataset = self.dataset.like(dataset)
         return super().new(dataset, cls, **({'pad': self.pad, 'flip': self.flip, 'seed': self.seed} | kwargs))
 
+    def to_detach(self, b, cpu=True, gather=True): return to_detach(b, cpu, gather=False) # what belongs to this process
     def chance(self, of): return torch.Generator().manual_seed(zlib.crc32(f'{self.seed} {self.epoch} {of}'.encode()))
     def get_idxs(self): return self.dataset.order(self.chance('order')) if self.shuffle else torch.arange(len(self.dataset))
 
@@ -343,7 +345,7 @@ class TensorDL(TfmdDL):
 @patch
 def __iter__(self:TensorDL):
     self.dataset.start_epoch(self.epoch)
-    data, device = self.dataset.to(self.device), self.device
+    data, device, (rank, ranks) = self.dataset.to(self.device), self.device, self.share
     order, augments = self.get_idxs(), self.shuffle and (self.pad or self.flip)
     chance = self.chance('augmentation')
     shift = torch.randint(2*self.pad + 1, (len(order), 2), generator=chance).to(device)
@@ -351,6 +353,8 @@ def __iter__(self:TensorDL):
     mean, std = torch.tensor(data.mean, device=device), torch.tensor(data.std, device=device)
     for i in order.to(device).split(self.bs):
         if self.drop_last and len(i) < self.bs: break
+        i = i.tensor_split(ranks)[rank]
+        if not len(i): continue
         x, *y = data[i]
         if augments: x = crop_and_flip(x, shift[i], flip[i], self.pad)
         yield (normalise(x, mean, std), *y)

@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['BalanceLoss', 'DeviceSmoothLoss', 'DeviceRecorder', 'DeviceProgress', 'ClassAccuracy', 'memory_state', 'History',
-           'ResetMemory', 'NonFiniteLoss', 'FiniteLoss', 'Autocast', 'Checkpoint', 'load_checkpoint', 'EpochRandom',
-           'warmup_cosine', 'EpochSchedule', 'describe_data', 'fill_config', 'compile_mode', 'compile_model',
-           'ait_learner']
+           'ResetMemory', 'NonFiniteLoss', 'FiniteLoss', 'Autocast', 'link', 'one_before', 'Checkpoint', 'why_not',
+           'load_checkpoint', 'EpochRandom', 'warmup_cosine', 'EpochSchedule', 'describe_data', 'fill_config',
+           'compile_mode', 'compile_model', 'ait_learner']
 
 # %% ../nbs/10_learner.ipynb #85f97bcc
-import time, warnings
+import os, shutil, time, warnings
 from functools import partial
+from io import BytesIO
 from math import cos, pi
 from pathlib import Path
 
@@ -28,13 +29,13 @@ from fastai.learner import AvgSmoothLoss, Learner, Recorder, ValueMetric
 from fastai.losses import CrossEntropyLossFlat
 from fastai.metrics import Metric, accuracy
 from fastai.optimizer import OptimWrapper
+from fastai.torch_core import get_model
 from fastcore.foundation import L
 from torch import Tensor, nn
 
-from .core import positive_int, require, write_atomically
-from .memory import effective_rank, mean_cosine
+from .core import FORMAT, NotWritten, fingerprint, positive_int, require, require_undamaged, write_atomically
+from .memory import Memory, effective_rank, mean_cosine
 from .vit import AiTOutput, Host
-from .workspace import Workspace
 
 # %% ../nbs/10_learner.ipynb #c165f3a4
 class BalanceLoss(Callback):
@@ -80,7 +81,7 @@ class DeviceProgress(ProgressCallback):
 # %% ../nbs/10_learner.ipynb #21ed5215
 class ClassAccuracy(Metric):
     "Accuracy of each class; its value is their mean, whatever the number of images in each."
-    name, seen = 'balanced_accuracy', None
+    name, seen, sums = 'balanced_accuracy', None, ('right', 'seen') # what several processes add up
     def __init__(self,
         classes:int, # of the data
     ): self.classes = classes
@@ -99,7 +100,7 @@ def memory_state(
     model:nn.Module, # holds any number of workspaces
 ) -> list[dict]: # for each: mean |cosine| between priors, effective rank
     "How far apart the priors are."
-    memories = [m.memory for m in model.modules() if isinstance(m, Workspace)]
+    memories = [m.memory for m in model.modules() if isinstance(m, Memory)]
     return [dict(cosine=round(float(mean_cosine(m)), 5), rank=round(float(effective_rank(m)), 3)) for m in memories]
 
 # %% ../nbs/10_learner.ipynb #66f6e7a9
@@ -128,7 +129,7 @@ class ResetMemory(Callback):
     "Draws every memory anew at the start of each epoch: the published ablation."
     def before_train(self):
         for m in self.model.modules():
-            if isinstance(m, Workspace): m.reset_memory()
+            if isinstance(m, Memory): m.reset_memory()
 
 # %% ../nbs/10_learner.ipynb #9e0ed3ab
 class NonFiniteLoss(FloatingPointError):
@@ -139,22 +140,26 @@ class NonFiniteLoss(FloatingPointError):
     def __str__(self): return self.message # fastai puts words of its own into `args`
 
 class FiniteLoss(Callback):
-    "Stops training soon after the loss has become NaN or infinite; looks at the device only now and then."
+    "Stops training when the loss has become NaN or infinite: on a CPU before the step, on a GPU soon after, since it looks only now and then."
     order = 20
     def __init__(self,
-        every:int=50, # batches between two looks
+        every:int|None=None, # batches between two looks; default: 1 on a CPU, else 50
     ):
-        positive_int(every=every)
+        if every is not None: positive_int(every=every)
         self.every = every
     def before_train(self): self.sum = 0.
     def after_loss(self):
         if not self.training or hasattr(self.learn, 'lr_finder'): return
-        self.sum = self.sum + self.loss_grad.detach()
-        if (self.iter + 1) % self.every == 0: self.look()
+        self.sum, often = self.sum + self.loss_grad.detach(), self.every or (1 if self.loss_grad.device.type == 'cpu' else 50)
+        if (self.iter + 1) % often == 0: self.look()
     def after_train(self): self.look()
     def look(self):
         if torch.isfinite(torch.as_tensor(self.sum)): return
-        raise NonFiniteLoss(f"the loss became {float(self.sum)} in epoch {self.epoch}, at or before batch {self.iter}; the last checkpoint is as it was")
+        raise NonFiniteLoss(f"the loss became {float(self.sum)} in epoch {self.epoch}, at or before batch {self.iter}, {self.inputs()}; the last checkpoint is as it was")
+    def inputs(self):
+        "What the present batch says about the cause."
+        bad = (~torch.isfinite(self.xb[0]).flatten(1).all(1)).nonzero().flatten().tolist()
+        return f"of which the inputs {bad} hold NaN or infinity" if bad else "of which all inputs are finite; a smaller lr, or clip, keeps training from diverging"
 
 # %% ../nbs/10_learner.ipynb #66dcc43d
 class Autocast(Callback):
@@ -172,16 +177,32 @@ class Autocast(Callback):
         self.context = None
 
 # %% ../nbs/10_learner.ipynb #789b41ad
+def link(
+    old:Path, # a file
+    new:Path, # its second name
+):
+    "A second name for a file; a copy where the file system has no links."
+    try: os.link(old, new)
+    except OSError: shutil.copyfile(old, new)
+
+def one_before(
+    path:Path, # of a checkpoint
+) -> Path:
+    "Where the checkpoint before it is kept."
+    return path.with_stem(f'{path.stem}-before')
+
+# %% ../nbs/10_learner.ipynb #f072904c
 class Checkpoint(Callback):
-    "Keeps the last good state of a run on disk: model, optimiser, history."
+    "Keeps the last good state of a run on disk, and the one before it: model, optimiser, history."
     order = 70
     def __init__(self,
         path:str|Path, # the file
         every:int=1,   # epochs between two checkpoints; the last epoch always leaves one
+        whole:bool=True, # what is in the file now is worth keeping
         **about,       # further entries, of plain values
     ):
         positive_int(checkpoint_every=every)
-        self.path, self.every, self.about = Path(path), every, about
+        self.path, self.every, self.whole, self.about = Path(path), every, whole, about
     def before_train(self):
         if not self.path.exists() and not hasattr(self.learn, 'lr_finder'): self.save(self.epoch)
     def after_epoch(self):
@@ -189,10 +210,23 @@ class Checkpoint(Callback):
         if self.history.n and (done % self.every == 0 or done == self.n_epoch): self.save(done)
     def save(self, done):
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        state = dict(self.about, epochs=done, history=self.history.epochs, model=self.model.state_dict(), opt=self.opt.state_dict())
-        write_atomically(self.path, partial(torch.save, state))
+        state, buffer = dict(self.about, format=FORMAT, epochs=done, history=self.history.epochs, model=get_model(self.model).state_dict(), opt=self.opt.state_dict()), BytesIO()
+        torch.save(state | dict(sha256=fingerprint(state)), buffer)
+        try:
+            if self.path.exists() and self.whole: write_atomically(one_before(self.path), partial(link, self.path))
+            write_atomically(self.path, lambda p: p.write_bytes(buffer.getbuffer()))
+        except NotWritten as e: raise NotWritten(f"{e}; a checkpoint takes {buffer.getbuffer().nbytes/1e6:.1f} MB, and there must be room for two: free that much") from e
+        self.whole = True
 
 # %% ../nbs/10_learner.ipynb #78b65d95
+def why_not(
+    error:Exception, # of torch.load
+) -> str:
+    "What PyTorch has against a file, in a sentence, and without its advice to trust the file."
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return next((line for line in lines if 'nsupported' in line), lines[0]).partition('. ')[0]
+
+# %% ../nbs/10_learner.ipynb #a9f01ba7
 def load_checkpoint(
     path:str|Path, # that `Checkpoint` wrote
     device='cpu',  # for the tensors
@@ -200,9 +234,11 @@ def load_checkpoint(
     "Read a checkpoint; code in it is refused, not run."
     if not Path(path).is_file(): raise FileNotFoundError(f"checkpoint={str(path)!r}: must be a file that training left behind")
     try: state = torch.load(path, map_location=device, weights_only=True)
-    except Exception as e: raise ValueError(f"checkpoint={str(path)!r}: must be a whole checkpoint of tensors and plain values ({str(e).splitlines()[0]})") from None
+    except Exception as e: raise ValueError(f"checkpoint={str(path)!r}: must be a whole checkpoint of tensors and plain values, without code ({why_not(e)})") from None
     parts = {'epochs', 'history', 'model', 'opt'}
     require(isinstance(state, dict) and parts <= state.keys(), 'checkpoint', str(path), f"a checkpoint with the entries {', '.join(sorted(parts))}")
+    told = state.pop('sha256', None)
+    require_undamaged(path, state.get('format'), told, fingerprint(state))
     return state
 
 # %% ../nbs/10_learner.ipynb #713d7ff4
@@ -295,7 +331,7 @@ def ait_learner(
     fill_config(model, dls)
     model.to(dls.device)
     if compile: compile_model(model, compile, dls.device)
-    opt = partial(OptimWrapper, opt=torch.optim.AdamW, betas=betas, weight_decay=wd, fused=torch.device(dls.device).type == 'cuda')
+    opt = partial(OptimWrapper, opt=torch.optim.AdamW, betas=betas, weight_decay=wd, foreach=False, fused=torch.device(dls.device).type == 'cuda') # `foreach` is None by default, which TensorBoard cannot log
     learn = Learner(dls, model, loss_func=CrossEntropyLossFlat(), opt_func=opt, lr=lr, wd_bn_bias=True, train_bn=False, **kwargs)
     balance = BalanceLoss()
     learn.metrics = [accuracy, *L(metrics), ValueMetric(lambda: balance.mean, 'balance')]
