@@ -1,9 +1,4 @@
-"""Do the interactive figures react? Each function takes a Playwright page that is open on the built page.
-
-    python tools/browser_figures.py [folder of the site]
-"""
-import os, shutil, sys
-from pathlib import Path
+"""Do the interactive figures react? Each function takes a Playwright page that is open on the built page."""
 
 
 def value(page, root, name): return page.locator(root).first.get_attribute(f'data-{name}')
@@ -132,24 +127,3 @@ def picks(page):
     assert int(state()['picked']) > 32, 'all slots together pick less than half of the patches'
     root.locator('select[name=run]').select_option(index=0)
     turn(page, slider, 0)
-
-
-def main():
-    from playwright.sync_api import sync_playwright
-    site = Path(sys.argv[1] if len(sys.argv) > 1 else '_docs').resolve()
-    program = os.environ.get('CHROMIUM') or shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
-    with sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=program, args=['--no-sandbox'])
-        for width in (1280, 390):
-            for name, check in (('landscape', landscape), ('picks', picks)):
-                page, errors = browser.new_page(viewport=dict(width=width, height=900)), []
-                page.on('pageerror', lambda e: errors.append(str(e)))
-                page.goto((site/f'{name}.html').as_uri())
-                check(page)
-                assert not errors, errors
-                print(f'{name} at {width} pixels: reacts')
-                page.close()
-        browser.close()
-
-
-if __name__ == '__main__': main()

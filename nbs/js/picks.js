@@ -84,7 +84,7 @@ function mount(root) {
     images.replaceChildren()
     for (let i = 0; i < r.images; i++) {
       const button = html('button', {type: 'button', 'aria-label': `image ${i}`, value: i}, images)
-      if (pictures.length) svg('image', {width: 1, height: 1, href: pictures[i]}, svg('svg', {viewBox: '0 0 1 1'}, button))
+      if (pictures.length) svg('image', {width: 1, height: 1, href: pictures[i]}, svg('svg', {viewBox: '0 0 1 1', 'aria-hidden': 'true'}, button))
       else button.textContent = i
       button.addEventListener('click', () => { image = i; draw() })
     }
