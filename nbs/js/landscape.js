@@ -120,7 +120,8 @@ function paint(canvas, n, colour) {
 
 function mount(root) {
   root.setAttribute('data-mounted', '')
-  root.setAttribute('data-lm-suppress-shortcuts', 'true') // JupyterLab leaves the arrow keys to the figure
+  // JupyterLab would take the arrow keys for its cells.
+  root.addEventListener('keydown', e => { if (e.key.startsWith('Arrow')) e.stopPropagation() })
   root.replaceChildren()
   html('style', {}, root, STYLE)
   const figure = html('div', {class: 'landscape-figure'}, root)

@@ -58,7 +58,8 @@ function picture(bits, size) {
 function mount(root) {
   const runs = JSON.parse(root.querySelector('script[type="application/json"]').textContent)
   root.setAttribute('data-mounted', '')
-  root.setAttribute('data-lm-suppress-shortcuts', 'true') // JupyterLab leaves the arrow keys to the figure
+  // JupyterLab would take the arrow keys for its cells.
+  root.addEventListener('keydown', e => { if (e.key.startsWith('Arrow')) e.stopPropagation() })
   root.replaceChildren()
   html('style', {}, root, STYLE)
   const figure = html('div', {class: 'picks-figure'}, root)
