@@ -9,7 +9,7 @@ READY  := $(VENV)/.ready
 demo: $(READY)        ## train a small AiT on a CPU and draw what it learned, in runs/demo
 	$(VENV)/bin/ait_demo
 
-test: $(READY)        ## every notebook, and a fresh import of every module
+test: $(READY)        ## every notebook, a fresh import of every module, and the site in a browser
 	$(PY) tools/test.py
 
 test-gpu: $(READY)    ## the same with the cells marked cuda, on a GPU
@@ -18,14 +18,14 @@ test-gpu: $(READY)    ## the same with the cells marked cuda, on a GPU
 bench: $(READY)       ## the speed table, on a GPU if there is one, in runs/bench.json
 	$(VENV)/bin/ait_bench
 
-docs: $(READY)        ## the site, in _docs/index.html
+docs: $(READY)        ## the site, in _docs/index.html; mathematics needs npm, once
 	$(PY) tools/docs.py
 
 readme: $(READY)      ## README.md from nbs/index.ipynb
 	$(PY) tools/readme.py
 
 lab: $(READY)         ## JupyterLab
-	$(VENV)/bin/jupyter lab nbs
+	$(VENV)/bin/jupyter lab nbs $(if $(filter 0,$(shell id -u)),--allow-root)
 
 clean:                ## what the other targets made, except results of runs
 	rm -rf $(VENV) _docs _proc _proc_small _katex build dist *.egg-info

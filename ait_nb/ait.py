@@ -8,7 +8,7 @@ __all__ = ['WORKSPACE_FIELDS', 'AUTHORS_BLOCK', 'AUTHORS_UNUSED', 'AiTConfig', '
 
 # %% ../nbs/08_ait.ipynb #ab11e85a
 from dataclasses import dataclass, fields
-from math import inf, isqrt
+from math import isqrt
 
 import torch
 from torch import Tensor, nn
@@ -42,8 +42,9 @@ class AiTConfig(ViTConfig):
         positive_int(slots=self.slots, memory_dim=self.memory_dim, memory_heads=self.memory_heads, hopfield_steps=self.hopfield_steps)
         if self.bottleneck is not None: positive_int(bottleneck=self.bottleneck)
         within(0, 1, alpha=self.alpha)
-        within(0, inf, balance_weight=self.balance_weight)
         positive(beta=self.beta)
+        within(0, 1e6, balance_weight=self.balance_weight, beta=self.beta)
+        require(self.memory_dim > 1 or self.write == "none", 'memory_dim', self.memory_dim, "at least 2 unless write='none': LayerNorm turns a candidate of one number into 0")
         one_of("normal", "uniform", "identity", memory_init=self.memory_init)
         one_of("ema", "grad", "none", write=self.write)
         one_of("hopfield", "attention", "none", read=self.read)
@@ -77,6 +78,7 @@ class AiTBlock(Block):
 class AiT(Host):
     "The Associative Transformer (Sun et al., arXiv 2309.12862)."
     config_class = AiTConfig
+    config:AiTConfig
     def __init__(self,
         config:AiTConfig, # all sizes and options
     ):
@@ -116,11 +118,11 @@ def ait(
     return AiT(AiTConfig(**(SIZES[size] | fields)))
 
 # %% ../nbs/08_ait.ipynb #833ffdde
-def ait_tiny(**fields): return ait('tiny', **fields)
-def ait_small(**fields): return ait('small', **fields)
-def ait_medium(**fields): return ait('medium', **fields)
-def ait_base(**fields): return ait('base', **fields)
-def ait_relational(**fields): return ait('relational', **fields)
+def ait_tiny(**fields) -> AiT: return ait('tiny', **fields)
+def ait_small(**fields) -> AiT: return ait('small', **fields)
+def ait_medium(**fields) -> AiT: return ait('medium', **fields)
+def ait_base(**fields) -> AiT: return ait('base', **fields)
+def ait_relational(**fields) -> AiT: return ait('relational', **fields)
 
 # %% ../nbs/08_ait.ipynb #f1edb6aa
 def authors_config(

@@ -10,6 +10,7 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
+import ait_nb.data # before fastai, since it keeps PyTorch quiet about it
 from fastai.callback.core import Callback
 from torch import Tensor
 from torchvision.transforms import v2

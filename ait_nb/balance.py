@@ -27,7 +27,7 @@ def cv_squared(
 ) -> Tensor: # (…)
     "Squared coefficient of variation, var/mean², with the unbiased variance; 0 for a single token."
     t = v.shape[-1]
-    if t == 1: return torch.zeros_like(v[...,0])
+    if t == 1: return 0*v[...,0]
     mean = v.mean(-1, keepdim=True) if mean is None else mean
     return ((v - mean).square() / (mean**2 + 1e-10)).sum(-1) / (t-1)
 

@@ -35,7 +35,7 @@ def plot_history(
     at = [e['epoch'] + 1 for e in history]
     for name, label in (('train_loss', 'training'), ('valid_loss', 'test')): left.plot(at, [e[name] for e in history], 'o-', ms=3, label=label)
     right.plot(at, [e['accuracy'] for e in history], 'o-', ms=3, label='test')
-    right.axhline(chance, color='grey', ls=':', label=f'chance, {chance:g}%')
+    right.axhline(chance, color='grey', ls=':', label=f'chance, {chance:.3g}%')
     left.set(xlabel='epoch', ylabel='cross entropy', title='Loss')
     right.set(xlabel='epoch', ylabel='accuracy (%)', title=f"Accuracy: {history[-1]['accuracy']:.1f}%")
     for ax in (left, right): ax.legend()

@@ -8,8 +8,9 @@ __all__ = ['RECIPES', 'Recipe', 'paper', 'laptop', 'modern', 'pick_recipe']
 # %% ../nbs/10b_recipes.ipynb #f2dbc5a2
 from dataclasses import dataclass, replace
 from math import inf
+from numbers import Real
 
-from .core import one_of, positive, positive_int, within
+from .core import one_of, positive, positive_int, require, within
 from .learner import warmup_cosine
 
 # %% ../nbs/10b_recipes.ipynb #7b37dd6e
@@ -41,7 +42,12 @@ class Recipe:
     def __post_init__(self):
         positive_int(epochs=self.epochs, batch_size=self.batch_size)
         positive(lr=self.lr)
-        within(0, inf, clip=self.clip, weight_decay=self.weight_decay)
+        within(0, inf, clip=self.clip, weight_decay=self.weight_decay, lr_start=self.lr_start, lr_end=self.lr_end)
+        for name in ('warmup', 'pad'): require(type(v := getattr(self, name)) is int and v >= 0, name, v, "an integer of at least 0")
+        one_of(True, False, flip=self.flip)
+        one_of(True, False, tf32=self.tf32)
+        pair = isinstance(self.betas, (tuple, list)) and len(self.betas) == 2
+        require(pair and all(isinstance(b, Real) and 0 <= b < 1 for b in self.betas), 'betas', self.betas, "two numbers in [0, 1)")
 
     def rate(self,
         epoch:int, # from 0

@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['MODELS', 'DATASETS', 'ait_train', 'load_data', 'git_commit', 'pick_device', 'machine', 'terminable', 'allow_tf32',
-           'parse_fields', 'split_settings', 'command_line', 'open_run', 'alone', 'make_learner', 'run_epochs',
-           'question_metrics', 'leave_results', 'run_callbacks', 'train']
+           'parse_fields', 'split_settings', 'command_line', 'options_of', 'differences', 'say', 'last_state',
+           'open_run', 'alone', 'make_learner', 'run_epochs', 'question_metrics', 'class_metrics', 'leave_results',
+           'run_callbacks', 'name_knobs', 'train']
 
 # %% ../nbs/11_train.ipynb #82ce65cb
 import ast, json, os, platform, shlex, signal, subprocess, sys, threading
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -22,17 +23,19 @@ from .ait import AiT, ait_base, ait_medium, ait_relational, ait_small, ait_tiny
 from .augment import Augment
 from .clevr import baseline, by_subtype, sort_of_clevr
 from .coordination import coordination, coordination_relational
-from .core import load_strictly, one_of, require, write_atomically
+from .core import NotWritten, load_strictly, one_of, require, within, write_atomically
 from .data import ImageSet, cifar10, cifar100, fashion_mnist, folder_sets, image_dls
 from .extract import extract, save_arrays
-from .learner import (Checkpoint, EpochRandom, EpochSchedule, History, NonFiniteLoss, ResetMemory, ait_learner,
-    load_checkpoint)
+from .learner import (Checkpoint, ClassAccuracy, EpochRandom, EpochSchedule, History, NonFiniteLoss, ResetMemory, ait_learner,
+    load_checkpoint, one_before)
+from .luna import luna, luna_relational
 from .perceiver import perceiver, perceiver_relational
 from .pets import pets
 from .ranks import across_ranks, n_ranks, process_group, this_rank
 from .recipes import Recipe, pick_recipe
 from .set_transformer import set_transformer, set_transformer_relational
 from .triangle import triangle
+from .variants import ait_relational_variant, ait_small_variant, ait_tiny_variant
 from .vit import *
 import fastai
 from fastai.callback.training import GradientClip
@@ -41,11 +44,12 @@ from fastai.torch_core import num_distrib, rank_distrib
 from filelock import FileLock, Timeout
 
 # %% ../nbs/11_train.ipynb #c4f5105a
-MODELS = {f.__name__: f for f in (ait_tiny, ait_small, ait_medium, ait_base, ait_relational,
+MODELS = {f.__name__: f for f in (ait_tiny, ait_small, ait_medium, ait_base, ait_relational, ait_tiny_variant, ait_small_variant, ait_relational_variant,
     vit_tiny, vit_small, vit_medium, vit_base, vit_relational,
     vit_tiny_postnorm, vit_small_postnorm, vit_medium_postnorm, vit_base_postnorm, vit_relational_postnorm,
     vit_tiny_published, vit_small_published, vit_medium_published, vit_base_published, vit_relational_published,
-    set_transformer, set_transformer_relational, perceiver, perceiver_relational, coordination, coordination_relational)}
+    set_transformer, set_transformer_relational, perceiver, perceiver_relational, coordination, coordination_relational,
+    luna, luna_relational)}
 DATASETS = ("triangle", "sort_of_clevr", "cifar10", "cifar100", "fashion_mnist", "pets", "folder")
 
 # %% ../nbs/11_train.ipynb #0117bfd9
@@ -57,16 +61,20 @@ def load_data(
     size:int|None=None, # pictures of pets and of a folder are cropped to this
     family:str|None=None, # of sort_of_clevr's questions: unary, binary (default), ternary or all
     holdout:int=0,      # score so many images held out from training, not the test set
+    **how,              # of a folder: `channels`, `bad_images`, `gray_images` of `read_pictures`
 ) -> tuple: # sets to train and to test on, and the variant's name
     "The two parts of a data set, and what it is called in results."
     one_of(*DATASETS, dataset=dataset)
     require(family is None or dataset == "sort_of_clevr", 'family', family, "left out where there are no questions")
+    require(path is None or dataset not in ("triangle", "sort_of_clevr"), 'data', path, f"left out with dataset={dataset!r}, which is drawn")
+    require(type(holdout) is int and holdout >= 0, 'holdout', holdout, "an integer of at least 0")
+    for name, v in how.items(): require(dataset == "folder", name, v, "left out except with dataset='folder'")
     if dataset == "triangle": sets, name = triangle(variant or "stream", seed), variant or "stream"
     elif dataset == "sort_of_clevr": sets, name = sort_of_clevr(family or "binary", variant or "corrected", seed), f'{family or "binary"}-{variant or "corrected"}'
     else:
         require(variant is None, 'variant', variant, "left out with a data set that has no variants")
         require(path is not None or dataset != "folder", 'data', path, "the path of an image folder with dataset='folder'")
-        read = dict(cifar10=cifar10, cifar100=cifar100, fashion_mnist=fashion_mnist, pets=lambda path: pets(path, size), folder=lambda path: folder_sets(path, size))
+        read = dict(cifar10=cifar10, cifar100=cifar100, fashion_mnist=fashion_mnist, pets=lambda path: pets(path, size), folder=lambda path: folder_sets(path, size, **how))
         sets, name = read[dataset](path), "original" if path is None else Path(path).name
     return (*(sets[0].hold_out(holdout) if holdout else sets), name)
 
@@ -84,9 +92,12 @@ def pick_device(
     "The device to train on, tried."
     name = name or ('cuda' if torch.cuda.is_available() else 'cpu')
     if num_distrib() > 1:
-        one_of('cuda', 'cpu', device=name) # each of several processes has a GPU of its own
+        one_of('cuda', 'cpu', device=name)
         if name == 'cuda': name = f"cuda:{os.environ['LOCAL_RANK']}"
-    try: return torch.zeros((), device=name).device
+    try:
+        ready = torch.zeros((), device=name)
+        ready.item() # PyTorch's device "meta" has no numbers
+        return ready.device
     except (RuntimeError, AssertionError, NotImplementedError) as e: raise ValueError(f"device={name!r}: must be a device that PyTorch has here ({str(e).splitlines()[0]})") from None
 
 # %% ../nbs/11_train.ipynb #a98a3484
@@ -129,7 +140,7 @@ def parse_fields(
         name, eq, value = text.partition('=')
         require(eq, 'set', text, "field=value")
         try: return name, ast.literal_eval(value)
-        except (ValueError, SyntaxError): return name, value
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError): return name, value
     return dict(map(one, settings or ()))
 
 # %% ../nbs/11_train.ipynb #9e5b5302
@@ -153,6 +164,41 @@ def command_line(
     return shlex.join(sum((words(n, v) for n, v in options.items() if v not in (None, False, (), [])), ['ait_train']))
 
 # %% ../nbs/11_train.ipynb #693908d3
+def options_of(
+    command:str, # as `command_line` writes it
+) -> dict: # option → its words
+    "The options of a command."
+    found = {}
+    for word in shlex.split(command)[1:]:
+        if word.startswith('--'): found[name := word] = []
+        else: found[name].append(word)
+    return {name: ' '.join(words) or 'on' for name, words in found.items()}
+
+# %% ../nbs/11_train.ipynb #c7a54fbb
+def differences(
+    began:str, # command that began a run
+    now:str,   # command that is to go on with it
+) -> str: # option by option; empty where there is none
+    "In what two commands differ."
+    was, now = options_of(began), options_of(now)
+    return '; '.join(f"{name} was {was.get(name, 'not given')} and is {now.get(name, 'not given')}" for name in was | now if was.get(name) != now.get(name))
+
+# %% ../nbs/11_train.ipynb #59f2bf6b
+def say(text:str): print(f"ait_train: {text}", file=sys.stderr, flush=True)
+
+def last_state(
+    there:Path, # checkpoint of a run
+) -> tuple[dict, bool]: # the state to go on from; is it the last one?
+    "The last checkpoint that is whole."
+    try: return load_checkpoint(there), True
+    except (ValueError, FileNotFoundError) as e:
+        if not one_before(there).exists(): raise
+        try: state = load_checkpoint(one_before(there))
+        except ValueError as before: raise ValueError(f"{e}; and so for the one before it: {before}") from None
+        say(f"{e}. The run goes on from {one_before(there).name}, after {state['epochs']} epochs")
+        return state, False
+
+# %% ../nbs/11_train.ipynb #816c6e26
 def open_run(
     out:Path,     # the run's folder
     resume:bool,  # go on with what is there
@@ -163,20 +209,27 @@ def open_run(
     if not resume:
         require(not there.exists(), 'out', str(out), "a folder without a run in it, or given with --resume to go on with that run")
         return {}
-    state = load_checkpoint(there)
-    require(state.get('command') == command, 'resume', command, f"the command that began the run: {state.get('command')}")
-    return state
+    state, whole = last_state(there)
+    wrong, was, now = differences(state.get('command', ''), command), state.get('torch'), str(torch.__version__)
+    require(not wrong, 'resume', True, f"given with the options that began the run: {wrong}")
+    if was not in (None, now): say(f"the run began with PyTorch {was} and goes on with {now}; its numbers may differ in the last digits from then on")
+    return state | dict(whole=whole)
 
 # %% ../nbs/11_train.ipynb #7ecd4f7b
 @contextmanager
 def alone(
     out:Path, # the run's folder, made where it is missing
 ):
-    "Within, no other process trains in this folder."
-    out.mkdir(parents=True, exist_ok=True)
+    "Within, no other process trains in this folder but those of the same run."
+    if this_rank(): yield; return
     lock = FileLock(out/'.lock', timeout=0)
-    try: lock.acquire()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
     except Timeout: raise ValueError(f"out={str(out)!r}: must be a folder in which no other process trains just now") from None
+    except OSError as e: raise ValueError(f"out={str(out)!r}: must be a folder in which files can be written ({e.strerror or e})") from None
+    for left in out.rglob('.*.*'):
+        if left.suffix[1:].isdigit(): left.unlink()
     try: yield
     finally: lock.release()
 
@@ -194,7 +247,10 @@ def make_learner(
     one_of(*MODELS, model=model)
     own = dict(bottleneck=recipe.bottleneck, slots=recipe.slots) if model.startswith('ait') else {}
     own |= {f: getattr(recipe, f) for f in ('position', 'head') if getattr(recipe, f) is not None}
-    shape = dict(image_size=train.size, channels=len(train.mean), num_classes=len(train.vocab), question_dim=train.question_dim, patch_size=recipe.patch_size)
+    shape = dict(image_size=train.size, channels=len(train.mean), num_classes=len(train.vocab), question_dim=train.question_dim)
+    for name in settings.keys() & shape: require(settings[name] == shape[name], name, settings[name], f"{shape[name]}, as in the data")
+    for name in ('class_names', 'pixel_mean', 'pixel_std'): require(name not in settings, name, settings.get(name), "left out: the data tell it")
+    shape |= dict(patch_size=recipe.patch_size)
     dls = image_dls(train, test, recipe.batch_size, device, recipe.pad, recipe.flip, seed)
     torch.manual_seed(seed)
     return ait_learner(dls, MODELS[model](**(shape | own | settings)), lr=recipe.lr, wd=recipe.weight_decay, betas=recipe.betas, **kwargs)
@@ -225,18 +281,31 @@ def question_metrics(
     with learn.no_bar(): predictions = learn.get_preds()[0].argmax(1)
     return dict(by_subtype=by_subtype(test.questions, test.labels, predictions), majority=baseline(train, test))
 
+# %% ../nbs/11_train.ipynb #0ca5a276
+def class_metrics(
+    learn:Learner, # trained
+) -> dict: # `balanced_accuracy`, and `by_class` in the order of the class names, in percent; None for a class without images
+    "Accuracy of each class, and their mean, where the Learner counts them."
+    counted = [m for m in learn.metrics if isinstance(m, ClassAccuracy)]
+    if not counted: return {}
+    if counted[0].seen is None: # a finished run was resumed, so nothing was scored
+        with learn.no_bar(): learn.validate()
+    percent = [None if v != v else round(100*v, 4) for v in counted[0].by_class]
+    return dict(balanced_accuracy=round(100*counted[0].value, 4), by_class=percent)
+
 # %% ../nbs/11_train.ipynb #a98bb933
 def leave_results(
     learn:Learner, # trained
     out:Path,      # folder
     about:dict,    # of the run
-) -> dict: # what `result.json` holds
+) -> dict|None: # what `result.json` holds; None in all of several processes but the first
     "Write the result, the extract and the model."
+    if this_rank(): return
     model, history = learn.model.eval(), learn.history.epochs
     n, train_s = len(learn.dls.valid_ds), sum(e['seconds'] for e in history)
     result = dict(schema=1, kind='train') | about | dict(
         config=asdict(model.config), params=sum(p.numel() for p in model.parameters()), epochs=len(history),
-        metrics=dict(accuracy=history[-1]['accuracy'], n_test=n, **question_metrics(learn)), history=history,
+        metrics=dict(accuracy=history[-1]['accuracy'], n_test=n, **class_metrics(learn), **question_metrics(learn)), history=history,
         timing=dict(train_s=train_s, images_per_s=len(learn.dls.train)*learn.dls.train.bs*len(history)/train_s),
         **machine(learn.dls.device), git=git_commit())
     model.save_pretrained(out/'model')
@@ -244,6 +313,7 @@ def leave_results(
         batch = learn.dls.valid.new(bs=learn.dls.train.bs).one_batch()
         save_arrays(out/'extract.npz', extract(model, *batch[:learn.dls.n_inp]))
     write_atomically(out/'result.json', lambda p: p.write_text(json.dumps(result, indent=1)))
+    one_before(out/'checkpoint.pt').unlink(missing_ok=True)
     return result
 
 # %% ../nbs/11_train.ipynb #ec3c9b90
@@ -260,11 +330,27 @@ def run_callbacks(
     augment = [Augment(**harder)]*any(harder.values())
     return [EpochSchedule(recipe.rate), EpochRandom(seed), History(state.get('history', ())), *reset, *clip, *augment, *[checkpoint][this_rank():]]
 
+# %% ../nbs/11_train.ipynb #00b715b3
+@contextmanager
+def name_knobs(
+    recipe:Recipe, # of the run
+    model:str,     # its name
+    amp:bool,      # bfloat16 autocast
+):
+    "Within, running out of memory is an error that says which options help."
+    try: yield
+    except (RuntimeError, MemoryError) as e:
+        why = (str(e).splitlines() or [type(e).__name__])[-1].strip()
+        if not (isinstance(e, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in why): raise
+        amp = "" if amp else ", --amp (now off)"
+        raise torch.OutOfMemoryError(f"out of memory with --batch_size {recipe.batch_size} and --model {model}; what helps: a smaller --batch_size "
+            f"(in an AiT it is part of the model){amp}, a smaller --model, larger patches (--set patch_size=…, in the recipe {recipe.patch_size}); give another --out then. It was: {why}") from e
+
 # %% ../nbs/11_train.ipynb #549675b4
 def train(
     dataset:str="triangle", # triangle, sort_of_clevr, cifar10, cifar100, fashion_mnist, pets or folder
     data:str=None,          # path of a local copy; without it public sets are downloaded
-    model:str="ait_small",  # ait_ or vit_ with tiny, small, medium, base or relational; vit_…_postnorm, vit_…_published; set_transformer, perceiver or coordination[_relational]
+    model:str="ait_small",  # ait_ or vit_ with tiny, small, medium, base or relational; vit_…_postnorm, vit_…_published; ait_…_variant; set_transformer, perceiver, coordination or luna[_relational]
     recipe:str="paper",     # paper, modern or laptop
     epochs:int=None,        # default: the recipe's
     batch_size:int=None,    # images in a batch, of all processes together; default: the recipe's
@@ -279,31 +365,37 @@ def train(
     holdout:int=0,          # train without so many training images and score those instead of the test set
     family:str=None,        # of sort_of_clevr: unary, binary (default), ternary or all
     variant:str=None,       # of triangle: stream (default) or fixed; of sort_of_clevr: corrected (default) or original
+    bad_images:str=None,    # of a folder, where a picture cannot be read: refuse (default) or skip
+    gray_images:str=None,   # of a folder, where a picture is gray: convert (default) to three equal channels, or bad: as if it could not be read
     checkpoint_every:int=1, # epochs between two checkpoints
     set:Param("field=value of the model's configuration or of the recipe, any number", str, action='extend', nargs='*')=None,
 ) -> dict|None: # what `result.json` holds; None in all of several processes but the first
     "Train a model and leave `result.json`, `extract.npz` and the model itself in a folder."
     command = command_line(**{k: v for k, v in locals().items() if k not in ('resume', 'checkpoint_every', 'device', 'out')})
-    one_of(*MODELS, model=model)
+    one_of(*MODELS, model=model); within(0, 2**31 - 1, seed=seed)
     out, (given, settings) = Path(out or f'runs/{dataset}-{model}-{recipe}-s{seed}'), split_settings(parse_fields(set))
     r, state = pick_recipe(recipe, dataset, epochs=epochs, batch_size=batch_size, lr=lr, **given), open_run(out, resume, command)
-    *sets, variant = load_data(dataset, data, variant, seed, settings.get('image_size'), family, holdout)
-    with process_group(device := pick_device(device)):
-        cbs = run_callbacks(r, seed, state, reset_memory, Checkpoint(out/'checkpoint.pt', checkpoint_every, command=command))
-        learn = make_learner(*sets, device, model, r, seed, settings, amp=amp, compile='default' if compile and n_ranks() > 1 else compile, cbs=cbs) # one process alone takes CUDA graphs
-        with nullcontext() if this_rank() else alone(out):
+    channels = settings.get('channels') if dataset == "folder" else None
+    how = {k: v for k, v in dict(channels=channels, bad_images=bad_images, gray_images=gray_images).items() if v is not None}
+    *sets, variant = load_data(dataset, data, variant, seed, settings.get('image_size'), family, holdout, **how)
+    keep = Checkpoint(out/'checkpoint.pt', checkpoint_every, state.get('whole', True), command=command, torch=str(torch.__version__))
+    with name_knobs(r, model, amp), process_group(device := pick_device(device)):
+        if compile and n_ranks() > 1: compile = 'default' # CUDA graphs are for one process alone
+        learn = make_learner(*sets, device, model, r, seed, settings, amp=amp, compile=compile, cbs=run_callbacks(r, seed, state, reset_memory, keep), metrics=ClassAccuracy(len(sets[0].vocab)))
+        with alone(out):
             run_epochs(learn, r.epochs, state, r.tf32)
-            if this_rank(): return
-            return leave_results(learn, out, dict(dataset=dataset, data_variant=variant, model=model, seed=seed, ranks=n_ranks(), split='validation' if holdout else 'test', command=command, recipe=dict(name=recipe, **asdict(r), amp=amp, compile=compile, reset_memory=reset_memory)))
+            return leave_results(learn, out, dict(dataset=dataset, data_variant=variant, model=model, seed=seed, ranks=n_ranks(), split='validation' if holdout else 'test', command=command, recipe=dict(name=recipe, **asdict(r), amp=amp, compile=bool(compile), reset_memory=reset_memory)))
 
 # %% ../nbs/11_train.ipynb #265ae3ed
 @delegates(train)
 def ait_train(**kwargs):
     "Train a model and leave result.json, extract.npz and the model itself in a folder."
-    who = f", process {rank_distrib()}" if num_distrib() > 1 else ""
-    try: result = train(**kwargs)
-    except (ValueError, FileNotFoundError, ConnectionError, NonFiniteLoss) as e: sys.exit(f"ait_train{who}: {e}")
-    except KeyboardInterrupt: sys.exit(f"ait_train{who}: stopped; the same command with --resume goes on from the last checkpoint")
+    who = f"ait_train, process {rank_distrib()}" if num_distrib() > 1 else "ait_train"
+    try:
+        with terminable(): result = train(**kwargs)
+    except NotWritten as e: sys.exit(f"{who}: {e}; when that is mended, the same command with --resume goes on from the last checkpoint")
+    except (ValueError, OSError, NonFiniteLoss, torch.OutOfMemoryError) as e: sys.exit(f"{who}: {e}")
+    except KeyboardInterrupt: sys.exit(f"{who}: stopped; if training had begun, the same command with --resume goes on from the last checkpoint")
     if result is None: return
     out = kwargs.get('out') or f"runs/{result['dataset']}-{result['model']}-{result['recipe']['name']}-s{result['seed']}"
     print(f"accuracy {result['metrics']['accuracy']:.2f}% on {result['metrics']['n_test']} test images, {result['params']:,} parameters, {result['timing']['train_s']:.0f} s")

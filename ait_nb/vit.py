@@ -11,7 +11,8 @@ __all__ = ['SIZES', 'postnorm', 'published', 'patchify', 'project', 'sincos_posi
 
 # %% ../nbs/01_vit.ipynb #4a3c127b
 from dataclasses import dataclass
-from typing import NamedTuple
+from numbers import Real
+from typing import Callable, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -79,10 +80,16 @@ class HostConfig(Config):
         require(self.image_size % self.patch_size == 0, 'patch_size', self.patch_size, f"a divisor of image_size={self.image_size}")
         one_of("none", "learned", "sincos", position=self.position)
         one_of("flat", "mean", "cls", head=self.head)
-        require(isinstance(self.question_dim, int) and self.question_dim >= 0, 'question_dim', self.question_dim, "an integer of at least 0")
+        require(self.dim > 1, 'dim', self.dim, "at least 2: LayerNorm turns a token of one number into 0")
+        require(self.patch_dim > 1, 'patch_size', self.patch_size, "at least 2 with channels=1: LayerNorm turns a patch of one number into 0")
+        counts = isinstance(self.question_dim, int) and not isinstance(self.question_dim, bool) and self.question_dim >= 0
+        require(counts and self.question_dim != 1, 'question_dim', self.question_dim, "0 or an integer of at least 2: LayerNorm turns a question of one number into 0")
         within(0, 1, dropout=self.dropout)
         if self.position == "sincos": require(self.dim % 4 == 0, 'dim', self.dim, "a multiple of 4 with position='sincos'")
-        for name in ('class_names', 'pixel_mean', 'pixel_std'): setattr(self, name, tuple(getattr(self, name)))
+        for name, kind, said in (('class_names', str, 'names'), ('pixel_mean', Real, 'numbers'), ('pixel_std', Real, 'numbers')):
+            v = getattr(self, name)
+            require(isinstance(v, (tuple, list)) and all(isinstance(o, kind) for o in v), name, v, f"a tuple of {said}")
+            setattr(self, name, tuple(v))
 
     @property
     def patch_dim(self): return self.channels * self.patch_size**2
@@ -98,15 +105,19 @@ def check_inputs(
     c:HostConfig,          # what is allowed
     images:Tensor,         # what was given
     question:Tensor|None,  # what was given
+    dtype:torch.dtype,     # of the weights; autocast sees to others
 ):
     "Raise a `ValueError` for images or questions that the model does not take."
     want = (c.channels, c.image_size, c.image_size)
     require(images.ndim == 4 and tuple(images.shape[1:]) == want, 'images.shape', tuple(images.shape), f"(batch, {', '.join(map(str, want))})")
     require(images.shape[0] > 0, 'images.shape', tuple(images.shape), "a batch of at least one image")
     require(images.is_floating_point(), 'images.dtype', images.dtype, "floating point, with pixels normalised as in training")
+    fits = lambda x: x.dtype == dtype or torch.is_autocast_enabled(x.device.type)
+    require(fits(images), 'images.dtype', images.dtype, f"{dtype}, as the model's weights are")
     if not c.question_dim: return require(question is None, 'question', type(question).__name__, "left out, since question_dim=0")
     require(question is not None, 'question', question, f"given, since question_dim={c.question_dim}")
     require(tuple(question.shape) == (images.shape[0], c.question_dim), 'question.shape', tuple(question.shape), f"({images.shape[0]}, {c.question_dim})")
+    require(question.is_floating_point() and fits(question), 'question.dtype', question.dtype, f"{dtype}, as the model's weights are")
 
 # %% ../nbs/01_vit.ipynb #10ee587a
 class Embed(nn.Module):
@@ -127,7 +138,7 @@ class Embed(nn.Module):
         images:Tensor,             # (b c H W), floating point
         question:Tensor|None=None, # (b question_dim)
     ) -> Tensor: # (b n d): the class token if any, the question if any, the patches
-        check_inputs(self.config, images, question)
+        check_inputs(self.config, images, question, self.patch[1].weight.dtype)
         x = self.patch(patchify(images, self.config.patch_size))
         if self.config.position != "none": x = x + self.position
         if question is not None: x = torch.cat([self.question(question)[:,None], x], 1)
@@ -155,6 +166,7 @@ class Head(nn.Module):
 class Host(nn.Module, Pretrained):
     "Embedding, an encoder that a subclass defines, and a head."
     config_class = HostConfig
+    __call__:Callable[..., AiTOutput] # for type checkers, as `forward` says
     def __init__(self,
         config:HostConfig, # all sizes and options
     ):
@@ -229,6 +241,7 @@ class ViTConfig(HostConfig):
         positive_int(depth=self.depth, heads=self.heads, mlp_dim=self.mlp_dim)
         require(self.dim % self.heads == 0, 'heads', self.heads, f"a divisor of dim={self.dim}")
         one_of(True, False, ff_norm=self.ff_norm, self_attention=self.self_attention)
+        require(self.self_attention or self.head != "cls", 'head', self.head, "'flat' or 'mean' with self_attention=False: a class token would not see the image")
 
 # %% ../nbs/01_vit.ipynb #623b0d0d
 class Block(nn.Module):
@@ -284,23 +297,23 @@ def vit(
     return ViT(ViTConfig(**(SIZES[size] | fields)))
 
 # %% ../nbs/01_vit.ipynb #7133d436
-def vit_tiny(**fields): return vit('tiny', **fields)
-def vit_small(**fields): return vit('small', **fields)
-def vit_medium(**fields): return vit('medium', **fields)
-def vit_base(**fields): return vit('base', **fields)
-def vit_relational(**fields): return vit('relational', **fields)
+def vit_tiny(**fields) -> ViT: return vit('tiny', **fields)
+def vit_small(**fields) -> ViT: return vit('small', **fields)
+def vit_medium(**fields) -> ViT: return vit('medium', **fields)
+def vit_base(**fields) -> ViT: return vit('base', **fields)
+def vit_relational(**fields) -> ViT: return vit('relational', **fields)
 
 # %% ../nbs/01_vit.ipynb #cd65262e
 postnorm, published = dict(ff_norm=True), dict(position="learned", head="cls")
 
-def vit_tiny_postnorm(**fields): return vit('tiny', **(postnorm | fields))
-def vit_small_postnorm(**fields): return vit('small', **(postnorm | fields))
-def vit_medium_postnorm(**fields): return vit('medium', **(postnorm | fields))
-def vit_base_postnorm(**fields): return vit('base', **(postnorm | fields))
-def vit_relational_postnorm(**fields): return vit('relational', **(postnorm | fields))
+def vit_tiny_postnorm(**fields) -> ViT: return vit('tiny', **(postnorm | fields))
+def vit_small_postnorm(**fields) -> ViT: return vit('small', **(postnorm | fields))
+def vit_medium_postnorm(**fields) -> ViT: return vit('medium', **(postnorm | fields))
+def vit_base_postnorm(**fields) -> ViT: return vit('base', **(postnorm | fields))
+def vit_relational_postnorm(**fields) -> ViT: return vit('relational', **(postnorm | fields))
 
-def vit_tiny_published(**fields): return vit('tiny', **(published | fields))
-def vit_small_published(**fields): return vit('small', **(published | fields))
-def vit_medium_published(**fields): return vit('medium', **(published | fields))
-def vit_base_published(**fields): return vit('base', **(published | fields))
-def vit_relational_published(**fields): return vit('relational', **(published | fields))
+def vit_tiny_published(**fields) -> ViT: return vit('tiny', **(published | fields))
+def vit_small_published(**fields) -> ViT: return vit('small', **(published | fields))
+def vit_medium_published(**fields) -> ViT: return vit('medium', **(published | fields))
+def vit_base_published(**fields) -> ViT: return vit('base', **(published | fields))
+def vit_relational_published(**fields) -> ViT: return vit('relational', **(published | fields))

@@ -7,7 +7,7 @@ __all__ = ['WorkspaceOutput', 'Written', 'Writer', 'CrossAttention', 'Reader', '
            'Workspace', 'GlobalWorkspace']
 
 # %% ../nbs/07_workspace.ipynb #740674f6
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +18,7 @@ from .bottleneck import BottleneckAttention, asks_tokens, autocast_to, dense_gat
 from .core import one_of, positive, positive_int, require, within
 from .hopfield import energy, retrieve, settle
 from .memory import Memory, move_priors, only_finite
-from .squash import squash, unsquash
+from .squash import real_places, squash, unsquash
 from .topk import rejoin
 
 # %% ../nbs/07_workspace.ipynb #63469339
@@ -38,6 +38,7 @@ class Written(NamedTuple):
 # %% ../nbs/07_workspace.ipynb #98bf4a89
 class Writer(BottleneckAttention):
     "The write: a pure function of priors and tokens."
+    takes_mask = True # any number of tokens can be left out
     def __init__(self,
         dim:int,             # d
         memory_dim:int,      # r
@@ -49,7 +50,8 @@ class Writer(BottleneckAttention):
     ):
         super().__init__(dim, memory_dim, memory_heads, bottleneck)
         within(0, 1, alpha=alpha)
-        within(0, float('inf'), balance_weight=balance_weight)
+        within(0, 1e6, balance_weight=balance_weight)
+        require(memory_dim > 1, 'memory_dim', memory_dim, "at least 2 unless write='none': LayerNorm turns a candidate of one number into 0")
         self.alpha, self.balance_weight, self.through = alpha, balance_weight, through
         for p in self.parameters(): p.requires_grad_(through)
         for p in (self.query.weight, self.key.weight): p.requires_grad_(through or balance_weight > 0)
@@ -102,6 +104,7 @@ class Reader(nn.Module):
         super().__init__()
         positive_int(hopfield_steps=hopfield_steps)
         positive(beta=beta)
+        within(0, 1e6, beta=beta)
         self.beta, self.steps, self.up = beta, hopfield_steps, nn.Linear(memory_dim, dim)
         self.cross = CrossAttention(dim, heads) if read == "attention" else None
 
@@ -160,27 +163,35 @@ class Landscape(Memory):
 # %% ../nbs/07_workspace.ipynb #113d09c1
 class Workspace(Landscape):
     "Write, commit, read: the mechanism; `GlobalWorkspace` gives it its parts."
+    __call__:Callable[..., WorkspaceOutput] # for type checkers, as `forward` says
     dim:int            # d, width of the tokens
     writer:Writer|None
     rejoins:bool       # take one way back, as `balance_and_read` does, where that gives the same
 
     def forward(self,
         tokens:Tensor,           # y (b n d), normalised by the caller
+        mask:Tensor|None=None,   # (b n) bool, True for a real token; the others neither write nor read and come back as they are
         return_gates:bool=False, # also the gates (h m t); where nothing is written they are only looked at
     ) -> WorkspaceOutput:
-        y, writes = squash(autocast_to(tokens)), self.writer is not None and (self.training or self.eval_write)
-        require(y.shape[-1] == self.dim, 'tokens.shape', tuple(tokens.shape), f"(batch, tokens, dim={self.dim})")
+        row, writes = squash(autocast_to(tokens)), self.writer is not None and (self.training or self.eval_write)
+        require(row.shape[-1] == self.dim, 'tokens.shape', tuple(tokens.shape), f"(batch, tokens, dim={self.dim})")
         if return_gates: require(self.writer is not None, 'return_gates', True, "False with write='none', where no token competes")
+        if mask is not None and writes: require(self.writer.takes_mask, 'mask', tuple(mask.shape), "left out in training by several processes")
+        real = None if mask is None else real_places(mask, tokens)
+        y = row if real is None else row[real]
         old, rejoins = kept(self.memory) if writes else self.memory, self.rejoins and writes and not return_gates
         with torch.set_grad_enabled(torch.is_grad_enabled() and not rejoins):
             written = self.writer(old, y) if writes or return_gates else None
         if writes: self.commit(written.priors)
-        gates = self.writer.dense(written.gates, written.index, len(y)) if return_gates else None
+        gates = self.writer.dense(written.gates, written.index if real is None else real[written.index], len(row)) if return_gates else None
         if rejoins: balance, read = balance_and_read(self.writer, self.reader, old, written, y)
         else:
             balance = self.writer.balance(written.gates, written.index, len(y)) if writes else tokens.new_zeros(())
             read = self.reader and self.reader(y, self.reader.attractors(written.priors if writes else old))
-        return WorkspaceOutput(tokens if read is None else unsquash(y + read, tokens.shape[0]), balance, gates)
+        if read is None: return WorkspaceOutput(tokens, balance, gates)
+        new = y + read
+        if real is not None: new = row.to(new.dtype).index_copy(0, real, new)
+        return WorkspaceOutput(unsquash(new, tokens.shape[0]), balance, gates)
 
 # %% ../nbs/07_workspace.ipynb #c2fd503a
 class GlobalWorkspace(Workspace):

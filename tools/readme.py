@@ -10,12 +10,13 @@ IMAGE = re.compile(r'\]\((?!https?://)(images/[^)]+)\)')
 def shown(output, source):
     "A stored output as Markdown."
     data = output.get('data', {})
-    if 'image/png' in data:
+    kind = next((k for k in ('image/svg+xml', 'image/png') if k in data), None)
+    if kind:
         label, alt = (re.search(rf'^#\| {key}: *"?(.*?)"?$', source, re.M)[1] for key in ('label', 'fig-alt'))
-        path = ROOT/'nbs'/'images'/f'{label}.png'
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(base64.b64decode(data['image/png']))
-        return f'![{alt}](images/{label}.png)'
+        name, content = f"{label}.{'png' if kind == 'image/png' else 'svg'}", ''.join(data[kind])
+        (ROOT/'nbs'/'images').mkdir(exist_ok=True)
+        (ROOT/'nbs'/'images'/name).write_bytes(base64.b64decode(content) if kind == 'image/png' else content.encode())
+        return f'![{alt}](images/{name})'
     if 'text/markdown' in data: return ''.join(data['text/markdown'])
     text = ''.join(data.get('text/plain', output.get('text', '')))
     return '\n'.join('    ' + line for line in text.splitlines())
