@@ -112,9 +112,9 @@ def main(
             for r in rows: print({k: r[k] for k in ('model', 'mode', 'gpus', 'ms', 'images_per_s', 'error') if k in r}, flush=True)
             out.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(out, lambda p: p.write_text(json.dumps(record, indent=1) + '\n'))
-    for model in models:
-        best = {n: max((r['images_per_s'] for r in record['rows'] if r.get('model') == model and r['gpus'] == n), default=None) for n in ranks}
-        if best[min(ranks)] and best[max(ranks)]: print(f"{model}: {best[max(ranks)]/best[min(ranks)]:.3f} × the images per second of {min(ranks)} on {max(ranks)}, the best mode of each")
+    for model, mode in ((m, o) for m in models for o in modes):
+        speed = {n: next((r['images_per_s'] for r in record['rows'] if (r.get('model'), r['mode'], r['gpus']) == (model, mode, n)), None) for n in ranks}
+        if speed[min(ranks)] and speed[max(ranks)]: print(f"{model}, {mode}: {speed[max(ranks)]/speed[min(ranks)]:.3f} × the images per second of {min(ranks)} on {max(ranks)}")
     if curve: record['curves'] = curves(curve, (min(ranks), max(ranks)), seconds)
     write_atomically(out, lambda p: p.write_text(json.dumps(record, indent=1) + '\n'))
     print(out)
