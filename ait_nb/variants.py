@@ -12,6 +12,7 @@ from math import log
 
 import torch
 import torch.nn.functional as F
+from fastcore.basics import patch
 from torch import Tensor, nn
 
 from .ait import SIZES, AiT, AiTConfig
@@ -147,31 +148,34 @@ class VariantWorkspace(Landscape):
     ) -> Tensor: # (… m r)
         return set_apart(move_priors(old, candidate, self.config.alpha), self.config.apart)
 
-    def write_batch(self,
-        old:Tensor, # γ (m r)
-        y:Tensor,   # tokens (b n d)
-    ) -> tuple[Tensor, Tensor, Tensor]: # to read (m r), to keep (m r), balance loss
-        if not self.training: return old, old, old.new_zeros(())
-        candidate, gates, index = self.writer(old, Y := squash(y))
-        new = only_finite(self.move(old, candidate), old)
-        return new, new, balance_loss(gates, index, len(Y))
-
-    def write_image(self,
-        old:Tensor, # γ (m r)
-        y:Tensor,   # tokens (b n d)
-    ) -> tuple[Tensor, Tensor, Tensor]: # to read (b m r), to keep (m r), balance loss
-        candidate, gates = self.writer(old, y)
-        keep = only_finite(self.move(old, candidate.mean(0)), old)
-        return self.move(old, candidate), keep, image_balance(gates) if self.training else old.new_zeros(())
-
     def forward(self,
         tokens:Tensor, # y (b n d), normalised by the caller
     ) -> WorkspaceOutput:
-        y, old, c = autocast_to(tokens), kept(self.memory), self.config
+        y, old, c = autocast_to(tokens), kept(self.memory) if self.training else self.memory, self.config
         read, keep, balance = (self.write_image if c.competition == "image" else self.write_batch)(old, y)
         if self.training: self.commit(keep)
         xi = self.reader(y, self.reader.attractors(read if c.write == "grad" else read.detach()))
         return WorkspaceOutput(tokens + self.gate(y, xi), c.balance_weight*balance)
+
+# %% ../nbs/08f_variants.ipynb #ba8ce98b
+@patch
+def write_batch(self:VariantWorkspace,
+    old:Tensor, # γ (m r)
+    y:Tensor,   # tokens (b n d)
+) -> tuple[Tensor, Tensor, Tensor]: # to read (m r), to keep (m r), balance loss
+    if not self.training: return old, old, old.new_zeros(())
+    candidate, gates, index = self.writer(old, Y := squash(y))
+    new = only_finite(self.move(old, candidate), old)
+    return new, new, balance_loss(gates, index, len(Y))
+
+@patch
+def write_image(self:VariantWorkspace,
+    old:Tensor, # γ (m r)
+    y:Tensor,   # tokens (b n d)
+) -> tuple[Tensor, Tensor, Tensor]: # to read (b m r), to keep (m r), balance loss
+    candidate, gates = self.writer(old, y)
+    keep = only_finite(self.move(old, candidate.mean(0)), old)
+    return self.move(old, candidate), keep, image_balance(gates) if self.training else old.new_zeros(())
 
 # %% ../nbs/08f_variants.ipynb #22793e7e
 class VariantAiT(AiT):
