@@ -4,7 +4,7 @@
 """
 import os, shutil, subprocess, sys
 
-ALONGSIDE = dict(chromium=('libatomic1',)) # Playwright's driver is linked to it
+ALONGSIDE = {'chromium': ('libatomic1',), 'g++': ('python3-dev',)} # Playwright's driver is linked to the one, torch.compile needs the other
 CHROMIUM = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome')
 
 
