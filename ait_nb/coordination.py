@@ -9,12 +9,11 @@ __all__ = ['SharedWrite', 'Broadcast', 'CoordinationConfig', 'Coordination', 'co
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .core import one_of, positive, positive_int, require
 from .hopfield import hopfield_step
-from .vit import SIZES, FeedForward, Host, HostConfig
+from .vit import SIZES, FeedForward, Host, HostConfig, attention
 
 # %% ../nbs/08d_coordination.ipynb #bd2abc4e
 class SharedWrite(nn.Module):
@@ -80,7 +79,7 @@ class Broadcast(nn.Module):
         if self.query is None: return hopfield_step(x, memory, self.beta)
         q = torch.einsum('bnhc->bhnc', self.query(x).unflatten(-1, (self.heads, -1)))
         k, v = torch.einsum('bmzhc->zbhmc', self.kv(memory).unflatten(-1, (2, self.heads, -1)))
-        return self.out(torch.einsum('bhnc->bnhc', F.scaled_dot_product_attention(q, k, v)).flatten(2))
+        return self.out(torch.einsum('bhnc->bnhc', attention(q, k, v)).flatten(2))
 
 # %% ../nbs/08d_coordination.ipynb #a2077f78
 @dataclass(kw_only=True)

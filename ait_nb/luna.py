@@ -9,11 +9,10 @@ __all__ = ['NestedAttention', 'LunaConfig', 'LunaBlock', 'Luna', 'luna', 'luna_r
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .core import one_of, positive_int, require
-from .vit import SIZES, FeedForward, Host, HostConfig
+from .vit import SIZES, FeedForward, Host, HostConfig, attention
 
 # %% ../nbs/08e_luna.ipynb #a9616e86
 class NestedAttention(nn.Module):
@@ -35,7 +34,7 @@ class NestedAttention(nn.Module):
         return [torch.einsum('bshc->bhsc', o.unflatten(-1, (self.heads, -1))) for o in (query, k, v)]
 
     def attend(self, query:Tensor, kv:Tensor) -> Tensor: # as `split` takes them → (b s d)
-        return torch.einsum('bhsc->bshc', F.scaled_dot_product_attention(*self.split(query, kv))).flatten(2)
+        return torch.einsum('bhsc->bshc', attention(*self.split(query, kv))).flatten(2)
 
     def forward(self,
         p:Tensor, # memory (b m d)

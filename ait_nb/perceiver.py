@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .core import one_of, positive_int, require
-from .vit import SIZES, Block, FeedForward, Host, HostConfig, ViTConfig
+from .vit import SIZES, Block, FeedForward, Host, HostConfig, ViTConfig, attention
 
 # %% ../nbs/08c_perceiver.ipynb #53360a63
 class LatentRead(nn.Module):
@@ -42,7 +42,7 @@ class LatentRead(nn.Module):
         z:Tensor, # latents (b m d)
         x:Tensor, # tokens (b n e)
     ) -> Tensor: # what each latent reads (b m d)
-        return self.out(torch.einsum('bhmc->bmhc', F.scaled_dot_product_attention(*self.ask(z, x))).flatten(2))
+        return self.out(torch.einsum('bhmc->bmhc', attention(*self.ask(z, x))).flatten(2))
 
 # %% ../nbs/08c_perceiver.ipynb #00173951
 def fourier_features(

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .core import positive_int, require
-from .vit import SIZES, Host, HostConfig
+from .vit import SIZES, Host, HostConfig, attention
 
 # %% ../nbs/08b_set_transformer.ipynb #cd96f5e0
 class MAB(nn.Module):
@@ -42,7 +42,7 @@ class MAB(nn.Module):
         x:Tensor, # who asks (b s d)
         y:Tensor, # who is asked (b t d)
     ) -> Tensor: # (b s d)
-        read = torch.einsum('bhsc->bshc', F.scaled_dot_product_attention(*self.ask(x, y))).flatten(2)
+        read = torch.einsum('bhsc->bshc', attention(*self.ask(x, y))).flatten(2)
         x = self.norm(x + self.dropout(read))
         return self.out_norm(x + self.dropout(F.relu(self.ff(x))))
 

@@ -10,7 +10,6 @@ __all__ = ['WorkspaceOutput', 'Written', 'Writer', 'CrossAttention', 'Reader', '
 from typing import Callable, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .balance import balance_loss
@@ -20,6 +19,7 @@ from .hopfield import energy, retrieve, settle
 from .memory import Memory, move_priors, only_finite
 from .squash import real_places, squash, unsquash
 from .topk import rejoin
+from .vit import attention
 
 # %% ../nbs/07_workspace.ipynb #63469339
 class WorkspaceOutput(NamedTuple):
@@ -87,7 +87,7 @@ class CrossAttention(nn.Module):
     ) -> Tensor: # (t d)
         q = torch.einsum('thc->htc', self.query(y).unflatten(-1, (self.heads, -1)))
         k, v = torch.einsum('mshc->shmc', self.kv(attractors).unflatten(-1, (2, self.heads, -1)))
-        read = F.scaled_dot_product_attention(q[None], k[None], v[None])[0]
+        read = attention(q[None], k[None], v[None])[0]
         return self.out(torch.einsum('htc->thc', read).flatten(1))
 
 # %% ../nbs/07_workspace.ipynb #4ffe9aed
