@@ -29,17 +29,17 @@ def find_results(
 # %% ../nbs/13_report.ipynb #fd903117
 def load_runs(
     folder:str|Path,    # of results
+    tag:str='',         # that their names have after the recipe
+    recipe:str='paper', # its name
     **where,            # what a run must have, such as dataset="cifar10"
-) -> dict[str, dict[int, dict]]: # model → seed → result; a tag after the recipe is part of the model's name
+) -> dict[str, dict[int, dict]]: # model → seed → result
     "The training runs in a folder, by model and seed."
     runs = defaultdict(dict)
     for path in sorted(Path(folder).glob('*.json')):
-        result = json.loads(path.read_text())
-        if result.get('kind') != 'train' or any(result[k] != v for k,v in where.items()): continue
-        tag = path.stem.removeprefix(f"{result['dataset']}-{result['model']}-{result['recipe']['name']}").removesuffix(f"-s{result['seed']}")
-        name = result['model'] + tag
-        require(result['seed'] not in runs[name], 'folder', str(path), f"without a second run of {name}, seed {result['seed']}")
-        runs[name][result['seed']] = result
+        r = json.loads(path.read_text())
+        if r.get('kind') != 'train' or r['recipe']['name'] != recipe or any(r[k] != v for k, v in where.items()): continue
+        if path.stem != '-'.join(filter(None, [r['dataset'], r['model'], recipe, tag, f"s{r['seed']}"])): continue
+        runs[r['model']][r['seed']] = r
     return dict(runs)
 
 # %% ../nbs/13_report.ipynb #0654904f

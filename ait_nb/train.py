@@ -24,7 +24,7 @@ from .augment import Augment
 from .clevr import baseline, by_subtype, sort_of_clevr
 from .coordination import coordination, coordination_relational
 from .core import NotWritten, load_strictly, one_of, require, within, write_atomically
-from .data import ImageSet, cifar10, cifar100, fashion_mnist, folder_sets, image_dls
+from .data import ImageSet, cifar10, cifar100, fashion_mnist, folder_sets, image_dls, normalise
 from .extract import extract, save_arrays
 from .learner import (Checkpoint, ClassAccuracy, EpochRandom, EpochSchedule, History, NonFiniteLoss, ResetMemory, ait_learner,
     load_checkpoint, one_before)
@@ -310,8 +310,9 @@ def leave_results(
         **machine(learn.dls.device), git=git_commit())
     model.save_pretrained(out/'model')
     if isinstance(model, AiT):
-        batch = learn.dls.valid.new(bs=learn.dls.train.bs).one_batch()
-        save_arrays(out/'extract.npz', extract(model, *batch[:learn.dls.n_inp]))
+        items, test = torch.randperm(n, generator=torch.Generator().manual_seed(0))[:learn.dls.train.bs], learn.dls.valid_ds
+        x, *question = test[items.to(learn.dls.device)][:learn.dls.n_inp]
+        save_arrays(out/'extract.npz', dict(items=items[:8].numpy()) | extract(model, normalise(x, test.mean, test.std), *question))
     write_atomically(out/'result.json', lambda p: p.write_text(json.dumps(result, indent=1)))
     one_before(out/'checkpoint.pt').unlink(missing_ok=True)
     return result
