@@ -4,16 +4,13 @@
 
 # %% auto #0
 __all__ = ['BalanceLoss', 'DeviceSmoothLoss', 'DeviceRecorder', 'DeviceProgress', 'ClassAccuracy', 'memory_state', 'History',
-           'ResetMemory', 'NonFiniteLoss', 'FiniteLoss', 'Autocast', 'link', 'one_before', 'Checkpoint', 'why_not',
-           'load_checkpoint', 'EpochRandom', 'warmup_cosine', 'EpochSchedule', 'describe_data', 'fill_config',
-           'compile_mode', 'compile_model', 'ait_learner']
+           'ResetMemory', 'NonFiniteLoss', 'FiniteLoss', 'Autocast', 'warmup_cosine', 'EpochSchedule', 'describe_data',
+           'fill_config', 'compile_mode', 'compile_model', 'ait_learner']
 
 # %% ../nbs/10_learner.ipynb #85f97bcc
-import os, shutil, time, warnings
+import time, warnings
 from functools import partial
-from io import BytesIO
 from math import cos, pi
-from pathlib import Path
 
 with warnings.catch_warnings():
     warnings.simplefilter('ignore', FutureWarning) # of PyTorch about fastai, each time it loads
@@ -29,11 +26,10 @@ from fastai.learner import AvgSmoothLoss, Learner, Recorder, ValueMetric
 from fastai.losses import CrossEntropyLossFlat
 from fastai.metrics import Metric, accuracy
 from fastai.optimizer import OptimWrapper
-from fastai.torch_core import get_model
 from fastcore.foundation import L
 from torch import Tensor, nn
 
-from .core import FORMAT, NotWritten, fingerprint, positive_int, require, require_undamaged, write_atomically
+from .core import positive_int, require
 from .memory import Memory, effective_rank, mean_cosine
 from .vit import AiTOutput, Host
 
@@ -175,80 +171,6 @@ class Autocast(Callback):
     def leave(self):
         if self.context: self.context.__exit__(None, None, None)
         self.context = None
-
-# %% ../nbs/10_learner.ipynb #789b41ad
-def link(
-    old:Path, # a file
-    new:Path, # its second name
-):
-    "A second name for a file; a copy where the file system has no links."
-    try: os.link(old, new)
-    except OSError: shutil.copyfile(old, new)
-
-def one_before(
-    path:Path, # of a checkpoint
-) -> Path:
-    "Where the checkpoint before it is kept."
-    return path.with_stem(f'{path.stem}-before')
-
-# %% ../nbs/10_learner.ipynb #f072904c
-class Checkpoint(Callback):
-    "Keeps the last good state of a run on disk, and the one before it: model, optimiser, history."
-    order = 70
-    def __init__(self,
-        path:str|Path, # the file
-        every:int=1,   # epochs between two checkpoints; the last epoch always leaves one
-        whole:bool=True, # what is in the file now is worth keeping
-        **about,       # further entries, of plain values
-    ):
-        positive_int(checkpoint_every=every)
-        self.path, self.every, self.whole, self.about = Path(path), every, whole, about
-    def before_train(self):
-        if not self.path.exists() and not hasattr(self.learn, 'lr_finder'): self.save(self.epoch)
-    def after_epoch(self):
-        done = self.epoch + 1
-        if self.history.n and (done % self.every == 0 or done == self.n_epoch): self.save(done)
-    def save(self, done):
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        state, buffer = dict(self.about, format=FORMAT, epochs=done, history=self.history.epochs, model=get_model(self.model).state_dict(), opt=self.opt.state_dict()), BytesIO()
-        torch.save(state | dict(sha256=fingerprint(state)), buffer)
-        try:
-            if self.path.exists() and self.whole: write_atomically(one_before(self.path), partial(link, self.path))
-            write_atomically(self.path, lambda p: p.write_bytes(buffer.getbuffer()))
-        except NotWritten as e: raise NotWritten(f"{e}; a checkpoint takes {buffer.getbuffer().nbytes/1e6:.1f} MB, and there must be room for two: free that much") from e
-        self.whole = True
-
-# %% ../nbs/10_learner.ipynb #78b65d95
-def why_not(
-    error:Exception, # of torch.load
-) -> str:
-    "What PyTorch has against a file, in a sentence, and without its advice to trust the file."
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    return next((line for line in lines if 'nsupported' in line), lines[0]).partition('. ')[0]
-
-# %% ../nbs/10_learner.ipynb #a9f01ba7
-def load_checkpoint(
-    path:str|Path, # that `Checkpoint` wrote
-    device='cpu',  # for the tensors
-) -> dict: # `epochs` done, `history`, `model` and `opt` state, and what it was told about the run
-    "Read a checkpoint; code in it is refused, not run."
-    if not Path(path).is_file(): raise FileNotFoundError(f"checkpoint={str(path)!r}: must be a file that training left behind")
-    try: state = torch.load(path, map_location=device, weights_only=True)
-    except Exception as e: raise ValueError(f"checkpoint={str(path)!r}: must be a whole checkpoint of tensors and plain values, without code ({why_not(e)})") from None
-    parts = {'epochs', 'history', 'model', 'opt'}
-    require(isinstance(state, dict) and parts <= state.keys(), 'checkpoint', str(path), f"a checkpoint with the entries {', '.join(sorted(parts))}")
-    told = state.pop('sha256', None)
-    require_undamaged(path, state.get('format'), told, fingerprint(state))
-    return state
-
-# %% ../nbs/10_learner.ipynb #713d7ff4
-class EpochRandom(Callback):
-    "Seeds PyTorch from seed and epoch, so that a resumed run equals an undisturbed one."
-    order = -20
-    def __init__(self,
-        seed:int, # of the run
-    ): self.seed = seed
-    def before_train(self): torch.manual_seed(self.seed*1_000_003 + self.epoch)
 
 # %% ../nbs/10_learner.ipynb #2b779868
 def warmup_cosine(

@@ -21,13 +21,13 @@ from fastcore.script import Param, call_parse, store_true
 import ait_nb
 from .ait import AiT, ait_base, ait_medium, ait_relational, ait_small, ait_tiny
 from .augment import Augment
+from .checkpoint import Checkpoint, EpochRandom, load_checkpoint, one_before
 from .clevr import baseline, by_subtype, sort_of_clevr
 from .coordination import coordination, coordination_relational
 from .core import NotWritten, load_strictly, one_of, require, within, write_atomically
 from .data import ImageSet, cifar10, cifar100, fashion_mnist, folder_sets, image_dls, normalise
 from .extract import extract, save_arrays
-from .learner import (Checkpoint, ClassAccuracy, EpochRandom, EpochSchedule, History, NonFiniteLoss, ResetMemory, ait_learner,
-    load_checkpoint, one_before)
+from .learner import ClassAccuracy, EpochSchedule, History, NonFiniteLoss, ResetMemory, ait_learner
 from .luna import luna, luna_relational
 from .perceiver import perceiver, perceiver_relational
 from .pets import pets
