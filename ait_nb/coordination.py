@@ -9,6 +9,7 @@ __all__ = ['SharedWrite', 'Broadcast', 'CoordinationConfig', 'Coordination', 'co
 from dataclasses import dataclass
 
 import torch
+from fastcore.basics import patch
 from torch import Tensor, nn
 
 from .core import one_of, positive, positive_int, require
@@ -42,21 +43,24 @@ class SharedWrite(nn.Module):
         best, index = a.topk(self.bottleneck, -1)
         return torch.zeros_like(a).scatter(-1, index, best), v
 
-    def gate(self,
-        memory:Tensor, # M (b m d)
-        x:Tensor,      # tokens (b n d)
-    ) -> tuple[Tensor, Tensor]: # i and f (b m d)
-        i, f = (self.from_tokens(x.mean(1))[:,None] + self.from_memory(memory.tanh())).chunk(2, -1)
-        return i.sigmoid(), (f + 1).sigmoid()
+# %% ../nbs/08d_coordination.ipynb #0f33f21d
+@patch
+def gate(self:SharedWrite,
+    memory:Tensor, # M (b m d)
+    x:Tensor,      # tokens (b n d)
+) -> tuple[Tensor, Tensor]: # i and f (b m d)
+    i, f = (self.from_tokens(x.mean(1))[:,None] + self.from_memory(memory.tanh())).chunk(2, -1)
+    return i.sigmoid(), (f + 1).sigmoid()
 
-    def forward(self,
-        memory:Tensor, # M (b m d)
-        x:Tensor,      # tokens (b n d)
-    ) -> Tensor: # M' (b m d)
-        a, v = self.compete(memory, x)
-        hat = self.norm(memory + torch.einsum('bhmc->bmhc', a.to(v.dtype) @ v).flatten(2))
-        i, f = self.gate(memory, x)
-        return i*self.out_norm(hat + self.mlp(hat)).tanh() + f*memory
+@patch
+def forward(self:SharedWrite,
+    memory:Tensor, # M (b m d)
+    x:Tensor,      # tokens (b n d)
+) -> Tensor: # M' (b m d)
+    a, v = self.compete(memory, x)
+    hat = self.norm(memory + torch.einsum('bhmc->bmhc', a.to(v.dtype) @ v).flatten(2))
+    i, f = self.gate(memory, x)
+    return i*self.out_norm(hat + self.mlp(hat)).tanh() + f*memory
 
 # %% ../nbs/08d_coordination.ipynb #6d357a3c
 class Broadcast(nn.Module):
