@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['RUN_OPTIONS', 'STATES', 'Run', 'expand', 'read_table', 'state', 'plain_command', 'check_result', 'pace', 'forecast',
-           'Active', 'Runner', 'in_words', 'ait_runs']
+           'Active', 'Runner', 'share_of_cores', 'in_words', 'ait_runs']
 
 # %% ../nbs/11a_runs.ipynb #cc10bf5c
-import json, shlex, shutil, subprocess, sys, time, tomllib
+import json, os, shlex, shutil, subprocess, sys, time, tomllib
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import product
@@ -159,6 +159,16 @@ class Runner:
     def state(self, run:Run) -> str: return state(run, self.results, self.out)
     def say(self, text:str): print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
+# %% ../nbs/11a_runs.ipynb #669dd554
+def share_of_cores(
+    load:float,  # of a run, of one device
+    devices:int, # that runs are spread over
+    cores:int|None=None, # default: the machine's
+) -> dict: # environment variables
+    "How many threads the process of a run may start."
+    share = str(max(1, int((cores or os.cpu_count() or 1)*load/devices)))
+    return dict(OMP_NUM_THREADS=share, TORCHINDUCTOR_COMPILE_THREADS=share)
+
 # %% ../nbs/11a_runs.ipynb #c1c0bdd1
 @patch
 def start(self:Runner,
@@ -174,7 +184,8 @@ def start(self:Runner,
     (folder/'failure.json').unlink(missing_ok=True)
     with open(folder/'log.txt', 'a') as log:
         words = [sys.executable, '-W', 'ignore', '-m', 'ait_nb.train', *shlex.split(run.command)[1:], *data, *places, *resume]
-        process = subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        env = share_of_cores(run.load, len(self.devices)) | os.environ
+        process = subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=env)
     self.active.append(Active(run, process, device, time.monotonic(), bool(resume)))
     self.say(f"{run.name} {'goes on' if resume else 'begins'} on {device}")
 
