@@ -31,6 +31,7 @@ class Recipe:
     colour:float=0.           # strength of random brightness, contrast and saturation
     mixup:float=0.            # α of mixup
     smoothing:float=0.        # ε of label smoothing
+    symmetry:bool=False       # mirror and recolour scenes with questions, as far as answers stay
     clip:float=0.             # largest norm of the gradient; 0: any
     patch_size:int=4          # of the model
     bottleneck:int=512        # of an AiT
@@ -44,8 +45,7 @@ class Recipe:
         positive(lr=self.lr)
         within(0, inf, clip=self.clip, weight_decay=self.weight_decay, lr_start=self.lr_start, lr_end=self.lr_end)
         for name in ('warmup', 'pad'): require(type(v := getattr(self, name)) is int and v >= 0, name, v, "an integer of at least 0")
-        one_of(True, False, flip=self.flip)
-        one_of(True, False, tf32=self.tf32)
+        for name in ('flip', 'symmetry', 'tf32'): one_of(True, False, **{name: getattr(self, name)})
         pair = isinstance(self.betas, (tuple, list)) and len(self.betas) == 2
         require(pair and all(isinstance(b, Real) and 0 <= b < 1 for b in self.betas), 'betas', self.betas, "two numbers in [0, 1)")
 
@@ -78,7 +78,8 @@ def modern(
 ) -> Recipe:
     "A first guess at a recipe of today; to be searched on a validation split."
     r = replace(paper(dataset), lr=1e-3, weight_decay=0.05, clip=1., position="learned", head="mean")
-    return r if dataset in ("triangle", "sort_of_clevr") else replace(r, pad=4, flip=True, colour=.2, cutout=8, mixup=.2, smoothing=.1)
+    if dataset == "sort_of_clevr": return replace(r, symmetry=True)
+    return r if dataset == "triangle" else replace(r, pad=4, flip=True, colour=.2, cutout=8, mixup=.2, smoothing=.1)
 
 # %% ../nbs/10b_recipes.ipynb #6841b6c2
 RECIPES = {f.__name__: f for f in (paper, modern, laptop)}

@@ -122,18 +122,20 @@ def winners(
 class Rejoined(torch.autograd.Function):
     "Gates that are known already, and the scores of further keys, with one backward for both."
     @staticmethod
-    def forward(said, asked, keys, gates, index): return gates.clone(), wide_product(said[None], keys.to(said.dtype).mT[None])[0]
+    def forward(said, asked, keys, gates, index, weight): return gates.clone(), wide_product(said[None], keys.to(said.dtype).mT[None])[0]
 
     @staticmethod
     def setup_context(ctx, inputs, output): ctx.save_for_backward(*inputs)
 
     @staticmethod
     def backward(ctx, grad_gates, grad_scores):
-        said, asked, keys, gates, index = ctx.saved_tensors
+        said, asked, keys, gates, index, weight = ctx.saved_tensors
         grad_best = gates*(grad_gates - (gates*grad_gates).sum(-1, keepdim=True)) # through the softmax
-        rows = torch.cat([grad_scores.new_zeros(len(asked), len(said)), grad_scores.mT]).to(said.dtype).scatter_(1, index, grad_best.to(said.dtype))
+        rows = torch.cat([grad_scores.new_zeros(len(asked), len(said)), grad_scores.mT]).to(said.dtype)
+        if weight is None: rows.scatter_(1, index, grad_best.to(said.dtype))
+        else: rows.scatter_add_(1, index, (weight*grad_best).to(said.dtype)) # several may point to one place, all but one of weight 0
         grad_asked, grad_keys = wide_product(rows[None], said[None])[0].to(asked.dtype).split([len(asked), len(keys)])
-        return rows.mT @ torch.cat([asked, keys]).to(said.dtype), grad_asked, grad_keys, None, None
+        return rows.mT @ torch.cat([asked, keys]).to(said.dtype), grad_asked, grad_keys, None, None, None
 
 # %% ../nbs/03a_topk.ipynb #2abefc11
 def rejoin(
@@ -142,6 +144,7 @@ def rejoin(
     keys:Tensor,  # P (m c)
     gates:Tensor, # G (s k), softmax of the winners' scores; its own gradient, if any, is forgotten
     index:Tensor, # (s k) the winners of QUᵀ
+    weight:Tensor|None=None, # (s k) times which a winner's gradient counts; 0 for one that is not among these tokens, wherever its index points
 ) -> tuple[Tensor, Tensor]: # G, now with the gradient to Q and U, and UPᵀ (t m), float32 or wider
     "Attach gates to the questions and tokens they came from, together with the scores of further keys; differentiable once."
-    with torch.autocast(said.device.type, enabled=False): return Rejoined.apply(said, asked, keys, gates.detach(), index)
+    with torch.autocast(said.device.type, enabled=False): return Rejoined.apply(said, asked, keys, gates.detach(), index, weight)

@@ -34,6 +34,7 @@ from .pets import pets
 from .ranks import across_ranks, n_ranks, process_group, this_rank
 from .recipes import Recipe, pick_recipe
 from .set_transformer import set_transformer, set_transformer_relational
+from .symmetry import Symmetry
 from .triangle import triangle
 from .variants import ait_relational_variant, ait_small_variant, ait_tiny_variant
 from .vit import *
@@ -328,7 +329,7 @@ def run_callbacks(
     "What a run needs beside a Learner."
     reset, clip = [ResetMemory()]*reset_memory, [GradientClip(recipe.clip)]*(recipe.clip > 0)
     harder = {f: getattr(recipe, f) for f in ('cutout', 'colour', 'mixup', 'smoothing')}
-    augment = [Augment(**harder)]*any(harder.values())
+    augment = [Symmetry()]*recipe.symmetry + [Augment(**harder)]*any(harder.values())
     return [EpochSchedule(recipe.rate), EpochRandom(seed), History(state.get('history', ())), *reset, *clip, *augment, *[checkpoint][this_rank():]]
 
 # %% ../nbs/11_train.ipynb #00b715b3
@@ -381,7 +382,6 @@ def train(
     *sets, variant = load_data(dataset, data, variant, seed, settings.get('image_size'), family, holdout, **how)
     keep = Checkpoint(out/'checkpoint.pt', checkpoint_every, state.get('whole', True), command=command, torch=str(torch.__version__))
     with name_knobs(r, model, amp), process_group(device := pick_device(device)):
-        if compile and n_ranks() > 1: compile = 'default' # CUDA graphs are for one process alone
         learn = make_learner(*sets, device, model, r, seed, settings, amp=amp, compile=compile, cbs=run_callbacks(r, seed, state, reset_memory, keep), metrics=ClassAccuracy(len(sets[0].vocab)))
         with alone(out):
             run_epochs(learn, r.epochs, state, r.tf32)

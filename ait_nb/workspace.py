@@ -68,6 +68,8 @@ class Writer(BottleneckAttention):
         return self.balance_weight * balance_loss(gates, index, t)
 
     def dense(self, gates:Tensor, index:Tensor, t:int) -> Tensor: return dense_gates(gates, index, t)
+    def at_hand(self, index:Tensor, t:int) -> tuple[Tensor, Tensor|None]: # where winners are among the t tokens here, and how much their gradient counts
+        return index, None
 
 # %% ../nbs/07_workspace.ipynb #f48b358b
 class CrossAttention(nn.Module):
@@ -130,7 +132,7 @@ def balance_and_read(
     "What `writer` and `reader` say, with one backward pass over the tokens."
     attractors = reader.attractors(written.priors)
     with torch.autocast(y.device.type, enabled=False):
-        gates, scores = rejoin(y, writer.asked(old), attractors, written.gates.flatten(0, 1), written.index.flatten(0, 1))
+        gates, scores = rejoin(y, writer.asked(old), attractors, written.gates.flatten(0, 1), *writer.at_hand(written.index.flatten(0, 1), len(y)))
         balance = writer.balance(gates.view_as(written.gates), written.index, len(y))
     return balance, settle(scores, attractors, reader.beta)
 

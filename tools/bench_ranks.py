@@ -19,7 +19,7 @@ from ait_nb.bench import peak_memory, timed, train_step
 from ait_nb.core import write_atomically
 from ait_nb.learner import compile_model
 from ait_nb.memory import Memory
-from ait_nb.ranks import compete_together, n_ranks, process_group, this_rank
+from ait_nb.ranks import DDP_OPTIONS, compete_together, n_ranks, one_graph, process_group, this_rank
 from ait_nb.train import MODELS, git_commit, machine, parse_fields, pick_device
 
 
@@ -43,8 +43,8 @@ def row(model, mode, batch, steps, device, precision, fields):
     with peak_memory(device) as peak:
         if n == 1: took = timed(train_step(net, images, labels, precision), device, steps)
         else:
-            with compete_together(net):
-                wrapped = DistributedDataParallel(net, device_ids=[device] if device.type == 'cuda' else None, broadcast_buffers=False)
+            with compete_together(net), one_graph():
+                wrapped = DistributedDataParallel(net, device_ids=[device] if device.type == 'cuda' else None, **DDP_OPTIONS)
                 took = timed(train_step(wrapped, images, labels, precision), device, steps)
                 agreed(net)
     slowest = torch.tensor(list(took.values()), device=device)
@@ -80,7 +80,7 @@ def curves(options, ranks, seconds):
 def main(
     ranks:Param("processes, each with a GPU of its own", int, nargs='*')=(1, 2),
     models:Param("to train", str, nargs='*')=("ait_small", "vit_small"),
-    modes:Param("of torch.compile, or eager", str, nargs='*')=("default", "reduce-overhead"),
+    modes:Param("of torch.compile, or eager", str, nargs='*')=("reduce-overhead", "default"),
     batch:int=512,       # images for each GPU
     steps:int=50,        # that count
     precision:str="bf16",# fp32, tf32 or bf16
