@@ -26,7 +26,7 @@ from .clevr import baseline, by_subtype, sort_of_clevr
 from .coordination import coordination, coordination_relational
 from .core import NotWritten, load_strictly, one_of, require, within, write_atomically
 from .data import ImageSet, cifar10, cifar100, fashion_mnist, folder_sets, image_dls, normalise
-from .extract import extract, save_arrays
+from .extract import extract, lean, save_arrays
 from .learner import ClassAccuracy, EpochSchedule, History, NonFiniteLoss, ResetMemory, ait_learner
 from .luna import luna, luna_relational
 from .perceiver import perceiver, perceiver_relational
@@ -313,6 +313,7 @@ def leave_results(
         **machine(learn.dls.device), git=git_commit())
     model.save_pretrained(out/'model')
     if isinstance(model, AiT):
+        result['metrics'] |= dict(memory=lean(model, learn.dls.valid))
         items, test = torch.randperm(n, generator=torch.Generator().manual_seed(0))[:learn.dls.train.bs], learn.dls.valid_ds
         x, *question = test[items.to(learn.dls.device)][:learn.dls.n_inp]
         save_arrays(out/'extract.npz', dict(items=items[:8].numpy()) | extract(model, normalise(x, test.mean, test.std), *question))
