@@ -4,10 +4,13 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 READY  := $(VENV)/.ready
 
-.PHONY: demo test test-gpu bench docs readme lab clean
+.PHONY: demo models test test-gpu bench docs readme lab clean
 
 demo: $(READY)        ## train a small AiT on a CPU and draw what it learned, in runs/demo
 	$(VENV)/bin/ait_demo
+
+models: $(READY)      ## the two small models that come with the project, trained again where models/ lacks them; hours on a CPU
+	$(VENV)/bin/ait_runs tables/models.toml --out models --results runs
 
 test: $(READY)        ## every notebook, a fresh import of every module, and the site in a browser
 	$(PY) tools/test.py
