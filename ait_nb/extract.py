@@ -93,6 +93,7 @@ def lean(
         for ws in memories(net) if change else (): change(ws)
         right = torch.cat([net(*x).logits.argmax(1) == y for *x, y in loader])
         return round(100*right.double().mean().item(), 4)
-    with torch.random.fork_rng(devices=[o.device for o in list(model.parameters())[:1] if o.is_cuda]):
+    device = next(model.parameters()).device
+    with torch.random.fork_rng([device] if device.type == 'cuda' else []):
         torch.manual_seed(0)
         return dict(own=score(), redrawn=score(redraw), unread=score(silence))

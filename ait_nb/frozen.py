@@ -11,7 +11,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
-from .ait import AiT, AiTBlock
+from .ait import AiT
 from .bottleneck import autocast_to
 from .core import one_of, require
 from .read import end_of_block, reads_on
@@ -78,11 +78,12 @@ class FusedAiT(AiT):
             x, normed = block.workspace(block.ff(x), x, after)
         return x, x.new_zeros(())
 
+# %% ../nbs/08a_frozen.ipynb #bcb7881b
 def fuse(
     model:nn.Module, # an AiT; changed in place
 ) -> FusedAiT: # itself
     "LayerNorm and workspace of each block become one layer."
-    ok = isinstance(model, AiT) and model.config.ff_norm and all(isinstance(b, AiTBlock) and isinstance(b.workspace, Workspace) for b in model.blocks)
+    ok = isinstance(model, AiT) and model.config.ff_norm and all(isinstance(b.workspace, Workspace) for b in model.blocks)
     require(ok, 'fused', True, "False unless the model is an `AiT` with ff_norm=True")
     for block in model.blocks:
         block.workspace = FusedWorkspace(block.workspace, block.ff.ff_norm)
@@ -90,6 +91,7 @@ def fuse(
     model.__class__ = FusedAiT
     return model
 
+# %% ../nbs/08a_frozen.ipynb #20f5c659
 def freeze(
     model:nn.Module,  # any model with workspaces in it; stays as it is
     fused:bool=False, # blocks that end in one kernel: for an AiT, on a GPU

@@ -32,8 +32,9 @@ if triton:
         return tl.load(x_ptr + row[:,None]*D + column[None], mask=(row < rows)[:,None] & (column < D)[None], other=0.)
 
     @triton.jit
-    def fetch_norm(weight_ptr, bias_ptr, column, D: tl.constexpr): # some columns of a LayerNorm
-        return tl.load(weight_ptr + column, mask=column < D, other=0.)[None], tl.load(bias_ptr + column, mask=column < D, other=0.)[None]
+    def fetch_normed(x_ptr, weight_ptr, bias_ptr, scale, shift, row, rows, column, D: tl.constexpr): # some columns of some rows' LayerNorm
+        weight, bias = tl.load(weight_ptr + column, mask=column < D, other=0.), tl.load(bias_ptr + column, mask=column < D, other=0.)
+        return (fetch(x_ptr, row, rows, column, D).to(tl.float32)*scale + shift)*weight[None] + bias[None]
 
 # %% ../nbs/07c_read.ipynb #1e5f94d0
 if triton:
@@ -63,9 +64,7 @@ if triton:
 
         scores, among = tl.zeros([T, M], tl.float32), tl.zeros([M, M], tl.float32)
         for i in tl.range(0, D, C, num_stages=AHEAD):
-            P = fetch(P_ptr, slot, m, i + column, D)
-            weight, bias = fetch_norm(weight_ptr, bias_ptr, i + column, D)
-            y = (fetch(f_ptr, row, t, i + column, D).to(tl.float32)*scale + shift)*weight + bias
+            P, y = fetch(P_ptr, slot, m, i + column, D), fetch_normed(f_ptr, weight_ptr, bias_ptr, scale, shift, row, t, i + column, D)
             scores = product(y.to(P.dtype), tl.trans(P), scores, WIDEN)
             if STEPS > 1: among = product(P, tl.trans(P), among, WIDEN)
         p = choose(beta*scores, m, M)
@@ -73,9 +72,7 @@ if triton:
 
         mean, squares = tl.zeros([T], tl.float32), tl.zeros([T], tl.float32)
         for i in tl.range(0, D, C, num_stages=AHEAD):
-            P = fetch(P_ptr, slot, m, i + column, D)
-            weight, bias = fetch_norm(weight_ptr, bias_ptr, i + column, D)
-            y = (fetch(f_ptr, row, t, i + column, D).to(tl.float32)*scale + shift)*weight + bias
+            P, y = fetch(P_ptr, slot, m, i + column, D), fetch_normed(f_ptr, weight_ptr, bias_ptr, scale, shift, row, t, i + column, D)
             z = fetch(x_ptr, row, t, i + column, D).to(tl.float32) + product(p.to(P.dtype), P, y, WIDEN)
             tl.store(z_ptr + row[:,None]*D + i + column[None], z, mask=(row < t)[:,None] & (i + column < D)[None])
             if AFTER: mean, squares = join(mean, squares, z, i, D, C)
@@ -83,8 +80,7 @@ if triton:
             scale, shift = scale_and_shift(mean, squares, after_eps, D)
             tl.debug_barrier()
             for i in tl.range(0, D, C, num_stages=AHEAD):
-                weight, bias = fetch_norm(after_weight_ptr, after_bias_ptr, i + column, D)
-                n = (fetch(z_ptr, row, t, i + column, D).to(tl.float32)*scale + shift)*weight + bias
+                n = fetch_normed(z_ptr, after_weight_ptr, after_bias_ptr, scale, shift, row, t, i + column, D)
                 tl.store(n_ptr + row[:,None]*D + i + column[None], n, mask=(row < t)[:,None] & (i + column < D)[None])
 
 # %% ../nbs/07c_read.ipynb #aebe2927
@@ -116,13 +112,10 @@ def launch(
     return z, n
 
 # %% ../nbs/07c_read.ipynb #3d09b726
-@torch.library.custom_op("ait_nb::end_of_block", mutates_args=())
-def end_of_block_op(f:Tensor, x:Tensor, weight:Tensor, bias:Tensor, attractors:Tensor, beta:float, steps:int, eps:float,
-                    after_weight:Tensor|None, after_bias:Tensor|None, after_eps:float) -> tuple[Tensor, Tensor]:
-    return launch(f, x, weight, bias, attractors, beta, steps, eps, after_weight, after_bias, after_eps)
+end_of_block_op = torch.library.custom_op("ait_nb::end_of_block", launch, mutates_args=())
 
 @end_of_block_op.register_fake
-def _(f, x, weight, bias, attractors, beta, steps, eps, after_weight, after_bias, after_eps):
+def _(f, x, weight, bias, attractors, beta, steps, eps, after_weight, *rest):
     return torch.empty_like(x), f.new_empty(0, f.shape[1]) if after_weight is None else torch.empty_like(f)
 
 # %% ../nbs/07c_read.ipynb #85d01ba6

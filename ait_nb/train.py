@@ -313,7 +313,7 @@ def leave_results(
         **machine(learn.dls.device), git=git_commit())
     model.save_pretrained(out/'model')
     if isinstance(model, AiT):
-        result['metrics'] |= dict(memory=lean(model, learn.dls.valid))
+        if leaning := lean(model, learn.dls.valid): result['metrics']['memory'] = leaning
         items, test = torch.randperm(n, generator=torch.Generator().manual_seed(0))[:learn.dls.train.bs], learn.dls.valid_ds
         x, *question = test[items.to(learn.dls.device)][:learn.dls.n_inp]
         save_arrays(out/'extract.npz', dict(items=items[:8].numpy()) | extract(model, normalise(x, test.mean, test.std), *question))

@@ -5,8 +5,7 @@
 Rows are of 131,072 tokens in all, 12 heads of 64, in bfloat16, forward and backward. The gradient is measured where scores are about 0, and once
 more where all are about −120; there the number of q and k that brings the scores down is left out, since its gradient cancels.
 """
-import json, re, sys
-from pathlib import Path
+import sys
 
 import torch
 import torch.nn.functional as F
@@ -14,9 +13,9 @@ from fastcore.script import call_parse
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ait_nb.bench import timed
-from ait_nb.core import write_atomically
 from ait_nb.train import git_commit, machine
 from ait_nb.vit import attention
+from records import leave
 
 WAYS = dict(cudnn=SDPBackend.CUDNN_ATTENTION, flash=SDPBackend.FLASH_ATTENTION, efficient=SDPBackend.EFFICIENT_ATTENTION, math=SDPBackend.MATH)
 
@@ -60,8 +59,6 @@ def row(way, n):
 def bench_attention(out:str=None): # default: results/attention_<device>.json
     "Measure every implementation at several lengths."
     if not torch.cuda.is_available(): sys.exit("bench_attention: PyTorch finds no GPU on this machine")
-    about = machine(torch.device('cuda'))
-    out = Path(out or f"results/attention_{re.search('H100|H200|A100|[A-Z0-9]+$', about['device'])[0].lower()}.json")
     rows = []
     for n in (16, 32, 64, 65, 96, 128, 192, 256, 512, 1024, 4096):
         for way in ('here', 'default', *WAYS):
@@ -69,5 +66,5 @@ def bench_attention(out:str=None): # default: results/attention_<device>.json
             try: rows.append(row(way, n))
             except RuntimeError as e: rows.append(dict(way=way, tokens=n, failed=str(e).splitlines()[0])) # an implementation need not take every length
             print(rows[-1], flush=True)
-    record = dict(schema=1, kind='attention', **about, git=git_commit(), rows=rows)
-    write_atomically(out, lambda p: p.write_text(json.dumps(record, indent=1) + '\n'))
+    place = torch.device('cuda')
+    print(leave(dict(schema=1, kind='attention', **machine(place), git=git_commit(), rows=rows), place, out))

@@ -7,7 +7,7 @@
 Each setting has processes of its own; what fails is written down with its last words, and the others go on. With --curve, `ait_train` runs with these options by one
 process and by the most, and the two histories are kept beside the times: they should be one curve.
 """
-import json, re, shlex, subprocess, sys, tempfile
+import json, shlex, subprocess, sys, tempfile
 from pathlib import Path
 
 import torch
@@ -16,11 +16,11 @@ from fastcore.script import Param, call_parse, store_true
 from torch.nn.parallel import DistributedDataParallel
 
 from ait_nb.bench import peak_memory, timed, train_step
-from ait_nb.core import write_atomically
 from ait_nb.learner import compile_model
 from ait_nb.memory import Memory
 from ait_nb.ranks import DDP_OPTIONS, compete_together, n_ranks, one_graph, process_group, this_rank
 from ait_nb.train import MODELS, git_commit, machine, parse_fields, pick_device
+from records import leave
 
 
 def agreed(model):
@@ -97,10 +97,7 @@ def main(
         with process_group(place): rows = [row(m, modes[0], batch, steps, place, precision, parse_fields(fields)) for m in models]
         if this_rank() == 0: Path(out).write_text(json.dumps(rows))
         return
-    about = machine(place)
-    found = re.search(r'[a-z]+\d+', about['device'].lower())
-    out = Path(out or f"results/ranks_{found[0] if found and place.type == 'cuda' else 'cpu'}.json")
-    record = dict(schema=1, kind="ranks", **about, git=git_commit(), rows=[], curves={})
+    record = dict(schema=1, kind="ranks", **machine(place), git=git_commit(), rows=[], curves={})
     for mode in modes:
         for n in ranks:
             with tempfile.NamedTemporaryFile('r', suffix='.json') as file:
@@ -110,11 +107,9 @@ def main(
                 rows = [dict(mode=mode, gpus=n, error=error)] if error else json.load(file)
             record['rows'] += rows
             for r in rows: print({k: r[k] for k in ('model', 'mode', 'gpus', 'ms', 'images_per_s', 'error') if k in r}, flush=True)
-            out.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(out, lambda p: p.write_text(json.dumps(record, indent=1) + '\n'))
+            leave(record, place, out)
     for model, mode in ((m, o) for m in models for o in modes):
         speed = {n: next((r['images_per_s'] for r in record['rows'] if (r.get('model'), r['mode'], r['gpus']) == (model, mode, n)), None) for n in ranks}
         if speed[min(ranks)] and speed[max(ranks)]: print(f"{model}, {mode}: {speed[max(ranks)]/speed[min(ranks)]:.3f} × the images per second of {min(ranks)} on {max(ranks)}")
     if curve: record['curves'] = curves(curve, (min(ranks), max(ranks)), seconds)
-    write_atomically(out, lambda p: p.write_text(json.dumps(record, indent=1) + '\n'))
-    print(out)
+    print(leave(record, place, out))

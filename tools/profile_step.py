@@ -1,22 +1,19 @@
 """Kernels of a training step and of a forward: where the time of AiT and of its ViTs goes.
 
-    python tools/profile_step.py                              # AiT-Small and both ViTs, into results/profile_<device>-now.json
+    python tools/profile_step.py                              # AiT-Small and both ViTs, into results/profile_<device>.json
     python tools/profile_step.py --models ait_tiny --device cpu --batch 8 --out runs/profile.json
 
 Batch 512, bfloat16, compiled, without CUDA graphs: one launch is then one kernel.
 """
-import json, re
-from pathlib import Path
-
 import torch
 from fastcore.script import Param, call_parse
 from torch.profiler import ProfilerActivity, profile
 
 from ait_nb.bench import infer_step, train_step
-from ait_nb.core import write_atomically
 from ait_nb.frozen import freeze
 from ait_nb.learner import compile_model
 from ait_nb.train import MODELS, git_commit, machine, pick_device
+from records import leave
 
 
 def kernels(step, device, steps):
@@ -37,13 +34,10 @@ def main(
     batch:int=512,   # images
     steps:int=5,     # that are averaged
     device:str=None, # default: the GPU if there is one
-    out:str=None,    # the record; default: results/profile_<device>-now.json
+    out:str=None,    # the record; default: results/profile_<device>.json
 ):
     "Profile training and inference."
-    place = pick_device(device)
-    about = machine(place)
-    found = re.search(r'[a-z]+\d+', about['device'].lower())
-    profiles = []
+    place, profiles = pick_device(device), []
     for model in models:
         for what in ('train', 'infer', *['infer, one kernel']*(model.startswith('ait') and place.type == 'cuda')):
             torch.manual_seed(0)
@@ -54,8 +48,4 @@ def main(
             step = train_step(net, images, labels, 'bf16') if what == 'train' else infer_step(net, images, 'bf16')
             profiles.append(dict(what=what, model=model, rows=kernels(step, place, steps)))
             print(f"{model}, {what}: {sum(r['ms'] for r in profiles[-1]['rows']):.3f} ms in {sum(r['launches'] for r in profiles[-1]['rows']):.0f} launches", flush=True)
-    record = dict(schema=1, kind="profile", **about, git=git_commit(), batch=batch, steps=steps, profiles=profiles)
-    out = Path(out or f"results/profile_{found[0] if found and place.type == 'cuda' else 'cpu'}-now.json")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(out, lambda p: p.write_text(json.dumps(record, indent=1) + '\n'))
-    print(out)
+    print(leave(dict(schema=1, kind="profile", **machine(place), git=git_commit(), batch=batch, steps=steps, profiles=profiles), place, out))
