@@ -29,6 +29,7 @@ class FrozenWorkspace(nn.Module):
         self.dim, self.reader = workspace.dim, deepcopy(workspace.reader)
         if self.reader is not None:
             self.register_buffer('attractors', workspace.attractors().detach())
+            self.register_buffer('rounded', self.attractors.bfloat16(), persistent=False) # for autocast, which would round them in each forward
             del self.reader.up # lifted once and for all
         super().train(False)
         self.requires_grad_(False)
@@ -36,6 +37,11 @@ class FrozenWorkspace(nn.Module):
     def train(self, mode:bool=True):
         if mode: raise RuntimeError("a frozen workspace does not train; train the model it was made from")
         return super().train(mode)
+
+    def known(self,
+        y:Tensor, # (t d)
+    ) -> Tensor: # P (m d), as wide as y
+        return self.rounded if y.dtype == torch.bfloat16 else self.attractors
 
     def forward(self,
         tokens:Tensor, # y (b n d), normalised by the caller
@@ -45,7 +51,7 @@ class FrozenWorkspace(nn.Module):
         if mask is not None: require(mask.dtype == torch.bool and mask.shape == tokens.shape[:2], 'mask', (mask.dtype, tuple(mask.shape)), f"bool of shape {tuple(tokens.shape[:2])}, True for a real token")
         if self.reader is None: return WorkspaceOutput(tokens, tokens.new_zeros(()))
         y = squash(autocast_to(tokens))
-        new = unsquash(y + self.reader(y, self.attractors), tokens.shape[0])
+        new = unsquash(y + self.reader(y, self.known(y)), tokens.shape[0])
         return WorkspaceOutput(new if mask is None else torch.where(mask[..., None], new, tokens.to(new.dtype)), tokens.new_zeros(()))
 
 # %% ../nbs/08a_frozen.ipynb #e5033c0d
@@ -63,8 +69,10 @@ class FusedWorkspace(FrozenWorkspace):
         f:Tensor, # (b n d), before the LayerNorm
         x:Tensor, # (b n d), residual
         after:nn.LayerNorm|None=None, # the next block's first
-    ) -> tuple[Tensor, Tensor|None]: # z = x + y + ξ (b n d), and the next LayerNorm of it
-        z, n = end_of_block(squash(autocast_to(f)), squash(x), self.norm, self.attractors, after, self.reader.beta, self.reader.steps)
+        attended:Tensor|None=None,    # a (b n d), what attention gives; None if x has it already
+    ) -> tuple[Tensor, Tensor|None]: # z = x + a + y + ξ (b n d), and the next LayerNorm of it
+        f, a = squash(autocast_to(f)), attended if attended is None else squash(attended)
+        z, n = end_of_block(f, squash(x), self.norm, self.known(f), after, self.reader.beta, self.reader.steps, a)
         return unsquash(z, len(x)), n if n is None else unsquash(n, len(x))
 
 # %% ../nbs/08a_frozen.ipynb #f31822f9
@@ -74,8 +82,8 @@ class FusedAiT(AiT):
         norms = [getattr(block, 'norm', None) for block in self.blocks] + [None] # none without self-attention
         normed = norms[0] and norms[0](x)
         for block, after in zip(self.blocks, norms[1:]):
-            if block.attention is not None: x = x + block.attention(normed)
-            x, normed = block.workspace(block.ff(x), x, after)
+            a = block.attention(normed) if block.attention is not None else None
+            x, normed = block.workspace(block.ff(x if a is None else x + a), x, after, a)
         return x, x.new_zeros(())
 
 # %% ../nbs/08a_frozen.ipynb #bcb7881b

@@ -31,57 +31,50 @@ if triton:
     def fetch(x_ptr, row, rows, column, D: tl.constexpr): # some columns of some rows
         return tl.load(x_ptr + row[:,None]*D + column[None], mask=(row < rows)[:,None] & (column < D)[None], other=0.)
 
-    @triton.jit
-    def fetch_normed(x_ptr, weight_ptr, bias_ptr, scale, shift, row, rows, column, D: tl.constexpr): # some columns of some rows' LayerNorm
-        weight, bias = tl.load(weight_ptr + column, mask=column < D, other=0.), tl.load(bias_ptr + column, mask=column < D, other=0.)
-        return (fetch(x_ptr, row, rows, column, D).to(tl.float32)*scale + shift)*weight[None] + bias[None]
-
 # %% ../nbs/07c_read.ipynb #1e5f94d0
 if triton:
     @triton.jit
-    def join(mean, squares, x, i, D: tl.constexpr, C: tl.constexpr): # statistics of columns 0 … i-1, and columns from i on
-        here, n = (i + tl.arange(0, C) < D)[None], tl.minimum(C, D - i).to(tl.float32)
-        its_mean = tl.sum(x, 1)/n
-        off = tl.where(here, x - its_mean[:,None], 0.)
-        delta = its_mean - mean
-        return mean + delta*n/(i + n), squares + tl.sum(off*off, 1) + delta*delta*i*n/(i + n)
-
-    @triton.jit
-    def scale_and_shift(mean, squares, eps, D: tl.constexpr): # of a LayerNorm
-        scale = tl.rsqrt(squares/D + eps)
-        return scale[:,None], (-mean*scale)[:,None]
+    def normalised(pieces, weight_ptr, bias_ptr, eps, D: tl.constexpr, C: tl.constexpr): # LayerNorm of rows that lie in pieces of C columns
+        total = tl.sum(pieces[0], 1)
+        for i in tl.static_range(1, tl.cdiv(D, C)): total += tl.sum(pieces[i], 1)
+        mean, squares, out = (total/D)[:,None], tl.zeros_like(total), ()
+        for i in tl.static_range(tl.cdiv(D, C)):
+            off = tl.where((i*C + tl.arange(0, C) < D)[None], pieces[i] - mean, 0.)
+            squares += tl.sum(off*off, 1)
+        scale = tl.rsqrt(squares/D + eps)[:,None]
+        for i in tl.static_range(tl.cdiv(D, C)):
+            column = i*C + tl.arange(0, C)
+            weight, bias = tl.load(weight_ptr + column, mask=column < D, other=0.), tl.load(bias_ptr + column, mask=column < D, other=0.)
+            out = out + ((pieces[i] - mean)*scale*weight[None] + bias[None],)
+        return out
 
 # %% ../nbs/07c_read.ipynb #afead0f2
 if triton:
     @triton.jit
-    def end_kernel(f_ptr, x_ptr, weight_ptr, bias_ptr, P_ptr, after_weight_ptr, after_bias_ptr, z_ptr, n_ptr, t, m, beta, eps, after_eps, D: tl.constexpr,
-                   T: tl.constexpr, M: tl.constexpr, C: tl.constexpr, AHEAD: tl.constexpr, STEPS: tl.constexpr, AFTER: tl.constexpr, WIDEN: tl.constexpr):
+    def end_kernel(f_ptr, x_ptr, a_ptr, weight_ptr, bias_ptr, P_ptr, after_weight_ptr, after_bias_ptr, z_ptr, n_ptr, t, m, beta, eps, after_eps, D: tl.constexpr,
+                   T: tl.constexpr, M: tl.constexpr, C: tl.constexpr, STEPS: tl.constexpr, ATTENDED: tl.constexpr, AFTER: tl.constexpr, WIDEN: tl.constexpr):
         row, slot, column = tl.program_id(0).to(tl.int64)*T + tl.arange(0, T), tl.arange(0, M), tl.arange(0, C)
-        mean, squares = tl.zeros([T], tl.float32), tl.zeros([T], tl.float32)
-        for i in tl.range(0, D, C, num_stages=AHEAD):
-            mean, squares = join(mean, squares, fetch(f_ptr, row, t, i + column, D).to(tl.float32), i, D, C)
-        scale, shift = scale_and_shift(mean, squares, eps, D)
+        y, z = (), ()
+        for i in tl.static_range(0, D, C): y = y + (fetch(f_ptr, row, t, i + column, D).to(tl.float32),)
+        y = normalised(y, weight_ptr, bias_ptr, eps, D, C)
 
         scores, among = tl.zeros([T, M], tl.float32), tl.zeros([M, M], tl.float32)
-        for i in tl.range(0, D, C, num_stages=AHEAD):
-            P, y = fetch(P_ptr, slot, m, i + column, D), fetch_normed(f_ptr, weight_ptr, bias_ptr, scale, shift, row, t, i + column, D)
-            scores = product(y.to(P.dtype), tl.trans(P), scores, WIDEN)
+        for i in tl.static_range(tl.cdiv(D, C)):
+            P = fetch(P_ptr, slot, m, i*C + column, D)
+            scores = product(y[i].to(P.dtype), tl.trans(P), scores, WIDEN)
             if STEPS > 1: among = product(P, tl.trans(P), among, WIDEN)
         p = choose(beta*scores, m, M)
         for _ in tl.static_range(STEPS - 1): p = choose(beta*product(p, among, tl.zeros([T, M], tl.float32), WIDEN), m, M)
 
-        mean, squares = tl.zeros([T], tl.float32), tl.zeros([T], tl.float32)
-        for i in tl.range(0, D, C, num_stages=AHEAD):
-            P, y = fetch(P_ptr, slot, m, i + column, D), fetch_normed(f_ptr, weight_ptr, bias_ptr, scale, shift, row, t, i + column, D)
-            z = fetch(x_ptr, row, t, i + column, D).to(tl.float32) + product(p.to(P.dtype), P, y, WIDEN)
-            tl.store(z_ptr + row[:,None]*D + i + column[None], z, mask=(row < t)[:,None] & (i + column < D)[None])
-            if AFTER: mean, squares = join(mean, squares, z, i, D, C)
+        for i in tl.static_range(tl.cdiv(D, C)):
+            P, x = fetch(P_ptr, slot, m, i*C + column, D), fetch(x_ptr, row, t, i*C + column, D).to(tl.float32)
+            if ATTENDED: x += fetch(a_ptr, row, t, i*C + column, D).to(tl.float32)
+            z = z + (product(p.to(P.dtype), P, x + y[i], WIDEN),)
+            tl.store(z_ptr + row[:,None]*D + i*C + column[None], z[i], mask=(row < t)[:,None] & (i*C + column < D)[None])
         if AFTER:
-            scale, shift = scale_and_shift(mean, squares, after_eps, D)
-            tl.debug_barrier()
-            for i in tl.range(0, D, C, num_stages=AHEAD):
-                n = fetch_normed(z_ptr, after_weight_ptr, after_bias_ptr, scale, shift, row, t, i + column, D)
-                tl.store(n_ptr + row[:,None]*D + i + column[None], n, mask=(row < t)[:,None] & (i + column < D)[None])
+            n = normalised(z, after_weight_ptr, after_bias_ptr, after_eps, D, C)
+            for i in tl.static_range(tl.cdiv(D, C)):
+                tl.store(n_ptr + row[:,None]*D + i*C + column[None], n[i], mask=(row < t)[:,None] & (i*C + column < D)[None])
 
 # %% ../nbs/07c_read.ipynb #aebe2927
 interpreted = triton is not None and not isinstance(end_kernel, triton.JITFunction)
@@ -89,6 +82,7 @@ interpreted = triton is not None and not isinstance(end_kernel, triton.JITFuncti
 def launch(
     f:Tensor,          # (t d), contiguous
     x:Tensor,          # (t d), contiguous
+    attended:Tensor|None, # a (t d), contiguous
     weight:Tensor,     # of the LayerNorm (d)
     bias:Tensor,       # of the LayerNorm (d)
     attractors:Tensor, # P (m d), as wide as f, contiguous
@@ -98,24 +92,24 @@ def launch(
     after_weight:Tensor|None, # of the next LayerNorm (d)
     after_bias:Tensor|None,   # of the next LayerNorm (d)
     after_eps:float,   # of the next LayerNorm
-    tile:int=32,       # T, tokens of a program
-    warps:int=4,       # of a program
+    shape:list[int]|None=None, # tokens, columns of a piece and warps of a program
 ) -> tuple[Tensor, Tensor]: # z (t d) like x, and n (t d) like f, or (0 d) without a next LayerNorm
     "Run `end_kernel` over all tokens."
     (t, d), m, after = f.shape, len(attractors), after_weight is not None
     z, n = torch.empty_like(x), torch.empty_like(f) if after else f.new_empty(0, d)
-    M, C = max(16, triton.next_power_of_2(m)), max(16, min(128, triton.next_power_of_2(d)))
-    chunk = C*((tile + M)*f.element_size() + tile*x.element_size()) # bytes
-    sizes = dict(D=d, T=tile, M=M, C=C, AHEAD=max(1, min(3, 100_000//chunk)), STEPS=steps, AFTER=after, WIDEN=interpreted)
+    M = max(16, triton.next_power_of_2(m))
+    tile, columns, warps = shape or (16, 256 if M*f.element_size() <= 256 else 128, 4 if d <= 1024 else 8)
+    C = max(16, min(columns, triton.next_power_of_2(d)))
+    sizes = dict(D=d, T=tile, M=M, C=C, STEPS=steps, ATTENDED=attended is not None, AFTER=after, WIDEN=interpreted)
     with torch.cuda.device_of(f):
-        end_kernel[(triton.cdiv(t, tile),)](f, x, weight, bias, attractors, after_weight, after_bias, z, n, t, m, beta, eps, after_eps, **sizes, num_warps=warps)
+        end_kernel[(triton.cdiv(t, tile),)](f, x, attended, weight, bias, attractors, after_weight, after_bias, z, n, t, m, beta, eps, after_eps, **sizes, num_warps=warps)
     return z, n
 
 # %% ../nbs/07c_read.ipynb #3d09b726
 end_of_block_op = torch.library.custom_op("ait_nb::end_of_block", launch, mutates_args=())
 
 @end_of_block_op.register_fake
-def _(f, x, weight, bias, attractors, beta, steps, eps, after_weight, *rest):
+def _(f, x, attended, weight, bias, attractors, beta, steps, eps, after_weight, *rest):
     return torch.empty_like(x), f.new_empty(0, f.shape[1]) if after_weight is None else torch.empty_like(f)
 
 # %% ../nbs/07c_read.ipynb #85d01ba6
@@ -128,24 +122,27 @@ def reads_on(
 # %% ../nbs/07c_read.ipynb #cba509fd
 def end_of_block(
     f:Tensor,          # (t d), what the feed-forward layer gives
-    x:Tensor,          # (t d), residual
+    x:Tensor,          # (t d), residual, before attention if `attended` is given
     norm:nn.LayerNorm, # over d, with weight and bias: gives y = LN(f)
     attractors:Tensor, # P (m d)
     after:nn.LayerNorm|None=None, # that comes next, likewise
     beta:float=1.0,    # β, inverse temperature
     steps:int=1,       # of the read
-) -> tuple[Tensor, Tensor|None]: # z = x + y + ξ (t d) as wide as x, and the next LayerNorm of it (t d) as wide as f, if asked for; without a gradient
+    attended:Tensor|None=None, # a (t d), what attention gives
+) -> tuple[Tensor, Tensor|None]: # z = x + a + y + ξ (t d) as wide as x, and the next LayerNorm of it (t d) as wide as f, if asked for; without a gradient
     "LayerNorm, Hopfield read ξ = softmax(β yPᵀ)P, sum and LayerNorm in one pass over the tokens."
     positive(beta=beta)
     positive_int(steps=steps)
     require(reads_on(f.device), 'f.device', str(f.device), "a GPU, with Triton installed")
-    for name, o in dict(f=f, x=x).items(): require(o.dtype in (torch.float32, torch.bfloat16, torch.float16), f'{name}.dtype', o.dtype, "torch.float32, torch.bfloat16 or torch.float16")
+    rest = dict(x=x) if attended is None else dict(x=x, attended=attended)
+    for name, o in dict(f=f, **rest).items(): require(o.dtype in (torch.float32, torch.bfloat16, torch.float16), f'{name}.dtype', o.dtype, "torch.float32, torch.bfloat16 or torch.float16")
     require(f.ndim == 2 and len(f) > 0 and f.shape[1] <= 2048, 'f.shape', tuple(f.shape), "(tokens, dim) with at least one token and dim ≤ 2048")
-    require(x.shape == f.shape, 'x.shape', tuple(x.shape), f"{tuple(f.shape)}, that of f")
+    for name, o in rest.items(): require(o.shape == f.shape, f'{name}.shape', tuple(o.shape), f"{tuple(f.shape)}, that of f")
     want = tuple(f.shape[1:])
     for name, o in dict(norm=norm, after=after or norm).items():
         require(isinstance(o, nn.LayerNorm) and tuple(o.normalized_shape) == want and o.weight is not None and o.bias is not None, name, o, f"a LayerNorm over {want} with weight and bias")
     require(attractors.ndim == 2 and attractors.shape[1:] == want and 0 < len(attractors) <= 128, 'attractors.shape', tuple(attractors.shape), f"(slots, {want[0]}) with 1 to 128 slots")
     then = (after.weight, after.bias, after.eps) if after else (None, None, 0.)
-    z, n = end_of_block_op(f.contiguous(), x.contiguous(), norm.weight, norm.bias, attractors.to(f.dtype).contiguous(), float(beta), steps, norm.eps, *then)
+    a = attended if attended is None else attended.contiguous()
+    z, n = end_of_block_op(f.contiguous(), x.contiguous(), a, norm.weight, norm.bias, attractors.to(f.dtype).contiguous(), float(beta), steps, norm.eps, *then)
     return z, n if after else None
