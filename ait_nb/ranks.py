@@ -166,7 +166,9 @@ def process_group(
     dist.init_process_group('nccl' if on_gpu else 'gloo', device_id=device if on_gpu else None)
     dist.barrier() # nobody leaves before all have come
     try: yield
-    finally: dist.destroy_process_group()
+    finally:
+        torch.compiler.reset() # CUDA graphs with it
+        dist.destroy_process_group()
 
 # %% ../nbs/10d_ranks.ipynb #810bc1af
 @contextmanager

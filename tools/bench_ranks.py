@@ -94,8 +94,9 @@ def main(
     "Times of one and of several GPUs."
     place = pick_device(device)
     if worker:
-        with process_group(place): rows = [row(m, modes[0], batch, steps, place, precision, parse_fields(fields)) for m in models]
-        if this_rank() == 0: Path(out).write_text(json.dumps(rows))
+        with process_group(place):
+            rows = [row(m, modes[0], batch, steps, place, precision, parse_fields(fields)) for m in models]
+            if this_rank() == 0: Path(out).write_text(json.dumps(rows))
         return
     record = dict(schema=1, kind="ranks", **machine(place), git=git_commit(), rows=[], curves={})
     for mode in modes:
@@ -104,7 +105,7 @@ def main(
                 given = dict(models=models, modes=[mode], batch=[batch], steps=[steps], precision=[precision], device=[device] if device else [], fields=fields, out=[file.name])
                 options = sum(([f'--{k}', *map(str, v)] for k, v in given.items() if v), ['--worker'])
                 error = launch(n, [__file__], options, seconds)
-                rows = [dict(mode=mode, gpus=n, error=error)] if error else json.load(file)
+                rows = json.loads(file.read() or "[]") + ([dict(mode=mode, gpus=n, error=error)] if error else []) # an error after a measurement leaves both
             record['rows'] += rows
             for r in rows: print({k: r[k] for k in ('model', 'mode', 'gpus', 'ms', 'images_per_s', 'error') if k in r}, flush=True)
             leave(record, place, out)
