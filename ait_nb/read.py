@@ -34,15 +34,15 @@ if triton:
 # %% ../nbs/07c_read.ipynb #1e5f94d0
 if triton:
     @triton.jit
-    def normalised(pieces, weight_ptr, bias_ptr, eps, D: tl.constexpr, C: tl.constexpr): # LayerNorm of rows that lie in pieces of C columns
+    def normalised(pieces, weight_ptr, bias_ptr, eps, D: tl.constexpr, C: tl.constexpr, N: tl.constexpr): # LayerNorm of rows that lie in N pieces of C columns
         total = tl.sum(pieces[0], 1)
-        for i in tl.static_range(1, tl.cdiv(D, C)): total += tl.sum(pieces[i], 1)
+        for i in tl.static_range(1, N): total += tl.sum(pieces[i], 1)
         mean, squares, out = (total/D)[:,None], tl.zeros_like(total), ()
-        for i in tl.static_range(tl.cdiv(D, C)):
+        for i in tl.static_range(N):
             off = tl.where((i*C + tl.arange(0, C) < D)[None], pieces[i] - mean, 0.)
             squares += tl.sum(off*off, 1)
         scale = tl.rsqrt(squares/D + eps)[:,None]
-        for i in tl.static_range(tl.cdiv(D, C)):
+        for i in tl.static_range(N):
             column = i*C + tl.arange(0, C)
             weight, bias = tl.load(weight_ptr + column, mask=column < D, other=0.), tl.load(bias_ptr + column, mask=column < D, other=0.)
             out = out + ((pieces[i] - mean)*scale*weight[None] + bias[None],)
@@ -52,28 +52,28 @@ if triton:
 if triton:
     @triton.jit
     def end_kernel(f_ptr, x_ptr, a_ptr, weight_ptr, bias_ptr, P_ptr, after_weight_ptr, after_bias_ptr, z_ptr, n_ptr, t, m, beta, eps, after_eps, D: tl.constexpr,
-                   T: tl.constexpr, M: tl.constexpr, C: tl.constexpr, STEPS: tl.constexpr, ATTENDED: tl.constexpr, AFTER: tl.constexpr, WIDEN: tl.constexpr):
+                   T: tl.constexpr, M: tl.constexpr, C: tl.constexpr, N: tl.constexpr, STEPS: tl.constexpr, ATTENDED: tl.constexpr, AFTER: tl.constexpr, WIDEN: tl.constexpr):
         row, slot, column = tl.program_id(0).to(tl.int64)*T + tl.arange(0, T), tl.arange(0, M), tl.arange(0, C)
         y, z = (), ()
-        for i in tl.static_range(0, D, C): y = y + (fetch(f_ptr, row, t, i + column, D).to(tl.float32),)
-        y = normalised(y, weight_ptr, bias_ptr, eps, D, C)
+        for i in tl.static_range(N): y = y + (fetch(f_ptr, row, t, i*C + column, D).to(tl.float32),)
+        y = normalised(y, weight_ptr, bias_ptr, eps, D, C, N)
 
         scores, among = tl.zeros([T, M], tl.float32), tl.zeros([M, M], tl.float32)
-        for i in tl.static_range(tl.cdiv(D, C)):
+        for i in tl.static_range(N):
             P = fetch(P_ptr, slot, m, i*C + column, D)
             scores = product(y[i].to(P.dtype), tl.trans(P), scores, WIDEN)
             if STEPS > 1: among = product(P, tl.trans(P), among, WIDEN)
         p = choose(beta*scores, m, M)
         for _ in tl.static_range(STEPS - 1): p = choose(beta*product(p, among, tl.zeros([T, M], tl.float32), WIDEN), m, M)
 
-        for i in tl.static_range(tl.cdiv(D, C)):
+        for i in tl.static_range(N):
             P, x = fetch(P_ptr, slot, m, i*C + column, D), fetch(x_ptr, row, t, i*C + column, D).to(tl.float32)
             if ATTENDED: x += fetch(a_ptr, row, t, i*C + column, D).to(tl.float32)
             z = z + (product(p.to(P.dtype), P, x + y[i], WIDEN),)
             tl.store(z_ptr + row[:,None]*D + i*C + column[None], z[i], mask=(row < t)[:,None] & (i*C + column < D)[None])
         if AFTER:
-            n = normalised(z, after_weight_ptr, after_bias_ptr, after_eps, D, C)
-            for i in tl.static_range(tl.cdiv(D, C)):
+            n = normalised(z, after_weight_ptr, after_bias_ptr, after_eps, D, C, N)
+            for i in tl.static_range(N):
                 tl.store(n_ptr + row[:,None]*D + i*C + column[None], n[i], mask=(row < t)[:,None] & (i*C + column < D)[None])
 
 # %% ../nbs/07c_read.ipynb #aebe2927
@@ -100,7 +100,7 @@ def launch(
     M = max(16, triton.next_power_of_2(m))
     tile, columns, warps = shape or (16, 256 if M*f.element_size() <= 256 else 128, 4 if d <= 1024 else 8)
     C = max(16, min(columns, triton.next_power_of_2(d)))
-    sizes = dict(D=d, T=tile, M=M, C=C, STEPS=steps, ATTENDED=attended is not None, AFTER=after, WIDEN=interpreted)
+    sizes = dict(D=d, T=tile, M=M, C=C, N=triton.cdiv(d, C), STEPS=steps, ATTENDED=attended is not None, AFTER=after, WIDEN=interpreted)
     with torch.cuda.device_of(f):
         end_kernel[(triton.cdiv(t, tile),)](f, x, attended, weight, bias, attractors, after_weight, after_bias, z, n, t, m, beta, eps, after_eps, **sizes, num_warps=warps)
     return z, n
