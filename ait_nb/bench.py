@@ -129,25 +129,26 @@ def bench_row(
     steps:int=50,           # that count
     device:str|None=None,   # default: the GPU if there is one
     fused:bool=False,       # as `freeze` takes it
+    rounded:bool=False,     # likewise
     **fields,               # of the model's configuration
 ) -> dict: # a row of the record
     "Measure one model in one setting, on random images."
     one_of("train", "infer", phase=phase)
     positive_int(batch=batch, steps=steps)
-    require(phase == "infer" or not fused, 'fused', fused, "False with phase='train'")
+    for name, o in dict(fused=fused, rounded=rounded).items(): require(phase == "infer" or not o, name, o, "False with phase='train'")
     torch.manual_seed(0)
     device = pick_device(device)
     net = MODELS[model](**fields).to(device).train(phase == "train")
     c = net.config
     images, labels = torch.randn(batch, c.channels, c.image_size, c.image_size, device=device), torch.randint(c.num_classes, (batch,), device=device)
     exact = exact_logits(net, images)
-    if phase == "infer": net = freeze(net, fused=fused)
+    if phase == "infer": net = freeze(net, fused=fused, rounded=rounded)
     mode = compile_model(net, compile, device) if compile else None
     step = train_step(net, images, labels, precision) if phase == "train" else infer_step(net, images, precision)
     with peak_memory(device) as peak:
         error = (step().double() - exact).abs().max().item()
         took = timed(step, device, steps)
-    return dict(model=model, phase=phase, loop="bare", precision=precision, compile=bool(compile), mode=mode, fused=fused, gpus=1, batch=batch, image_size=c.image_size, patch_size=c.patch_size,
+    return dict(model=model, phase=phase, loop="bare", precision=precision, compile=bool(compile), mode=mode, fused=fused, rounded=rounded, gpus=1, batch=batch, image_size=c.image_size, patch_size=c.patch_size,
         tokens=c.tokens, slots=getattr(c, 'slots', None), bottleneck=getattr(c, 'bottleneck', None), **took, peak_gb=peak[0], images_per_s=round(1000*batch/took['ms'], 1), max_error=error)
 
 # %% ../nbs/14_bench.ipynb #f48fb243
@@ -213,6 +214,7 @@ def cases(
         infer=[dict(model=m, phase="infer") for s in sizes for m in three(s)],
         latency=[dict(model=m, phase="infer", batch=1, steps=200) for s in sizes for m in pair(s)],
         fused=[dict(kw, model=f'{kind}_{s}', phase="infer", fused=fused) for kw in (dict(batch=512), dict(batch=1, steps=200)) for s in sizes for kind, fused in (("vit", False), ("ait", False), ("ait", True))],
+        rounded=[dict(model=m, phase="infer", batch=1, steps=200, rounded=True) for s in sizes for m in pair(s)],
         tokens=[o for side in (8, 16, 32, 64) for o in both(image_size=4*side, batch=512*64//side**2)],
         slots=[dict(model="vit_small", head="mean")] + [dict(model="ait_small", head="mean", slots=m) for m in (8, 32, 128, 512)],
         bottleneck=[dict(model="vit_small", head="mean")] + [dict(model="ait_small", head="mean", bottleneck=k) for k in (16, 64, 256, 1024, 4096)],
@@ -240,7 +242,7 @@ def line(
     "A row as a line of text."
     setting = f"{row['model']:18} {row['phase']:5} {row.get('loop', 'bare'):7} {row.get('precision', 'bf16')} {'compiled' if row.get('compile', True) else 'eager   '} batch {row.get('batch', 512):4}"
     if 'error' in row: return f"{setting}  {row['error']}"
-    extra = f" tokens {row['tokens']:4}" + (f" slots {row['slots']:3} places {row['bottleneck']}" if row['slots'] else '') + (' fused' if row.get('fused') else '')
+    extra = f" tokens {row['tokens']:4}" + (f" slots {row['slots']:3} places {row['bottleneck']}" if row['slots'] else '') + ''.join(f' {o}' for o in ('fused', 'rounded') if row.get(o))
     return f"{setting}{extra}: {row['ms']:.3f} ms ({row['ms_low']:.3f}-{row['ms_high']:.3f})" + (f", {row['peak_gb']:.2f} GB" if row['peak_gb'] else '')
 
 # %% ../nbs/14_bench.ipynb #20dfeb88
@@ -270,7 +272,7 @@ def bench(
 # %% ../nbs/14_bench.ipynb #82f75d76
 @call_parse
 def ait_bench(
-    families:Param("what to compare: train tf32 eager infer latency fused tokens slots bottleneck batch learner", str, nargs='*')=("train", "infer", "latency", "learner"),
+    families:Param("what to compare: train tf32 eager infer latency fused rounded tokens slots bottleneck batch learner", str, nargs='*')=("train", "infer", "latency", "learner"),
     sizes:Param("of the models", str, nargs='*')=("small", "medium", "base"),
     out:str="runs/bench.json",  # the record
     device:str=None,            # default: the GPU if there is one

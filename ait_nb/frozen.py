@@ -103,14 +103,20 @@ def fuse(
 def freeze(
     model:nn.Module,  # any model with workspaces in it; stays as it is
     fused:bool=False, # blocks that end in one kernel: for an AiT, on a GPU
+    rounded:bool=False, # matrices in bfloat16, as autocast to it makes them in each forward; then for use under autocast only
 ) -> nn.Module: # a copy in evaluation mode, with a `FrozenWorkspace` for each `Workspace`; to be used, not to be saved and trained on
     "What a model needs to answer, and no more."
     one_of(True, False, fused=fused)
+    one_of(True, False, rounded=rounded)
     require(not fused or reads_on(torch.device('cuda' if torch.cuda.is_available() else 'cpu')), 'fused', fused, "False where there is no GPU, or no Triton for it")
-    if isinstance(model, Workspace) and not fused: return FrozenWorkspace(model)
     frozen = deepcopy(model).eval().requires_grad_(False)
-    if fused: return fuse(frozen)
-    for parent in list(frozen.modules()):
-        for name, child in parent.named_children():
-            if isinstance(child, Workspace): setattr(parent, name, FrozenWorkspace(child))
+    if fused: frozen = fuse(frozen)
+    elif isinstance(frozen, Workspace): frozen = FrozenWorkspace(frozen)
+    else:
+        for parent in list(frozen.modules()):
+            for name, child in parent.named_children():
+                if isinstance(child, Workspace): setattr(parent, name, FrozenWorkspace(child))
+    if rounded:
+        for layer in frozen.modules():
+            if isinstance(layer, (nn.Linear, nn.Conv2d)): layer.to(torch.bfloat16)
     return frozen
