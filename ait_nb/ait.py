@@ -97,8 +97,7 @@ class AiT(Host):
     @classmethod
     def from_authors(cls,
         state_dict:dict[str,Tensor], # in the layout of the authors' code
-        *,
-        bottleneck:int|None, # k, which no tensor tells
+        *, bottleneck:int|None, # k, which no tensor tells
         beta:float=1.0,      # β of the read, which no tensor tells
         **known,             # further fields of `AiTConfig`; those that the tensors tell must agree
     ) -> 'AiT': # in evaluation mode

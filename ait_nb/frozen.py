@@ -9,6 +9,7 @@ __all__ = ['FrozenWorkspace', 'FusedWorkspace', 'FusedAiT', 'fuse', 'freeze']
 from copy import deepcopy
 
 import torch
+from fastcore.basics import patch
 from torch import Tensor, nn
 
 from .ait import AiT
@@ -43,16 +44,18 @@ class FrozenWorkspace(nn.Module):
     ) -> Tensor: # P (m d), as wide as y
         return self.rounded if y.dtype == torch.bfloat16 else self.attractors
 
-    def forward(self,
-        tokens:Tensor, # y (b n d), normalised by the caller
-        mask:Tensor|None=None, # (b n) bool, True for a real token; the others come back as they are
-    ) -> WorkspaceOutput: # y + ξ, and balance 0
-        require(tokens.shape[-1] == self.dim, 'tokens.shape', tuple(tokens.shape), f"(batch, tokens, dim={self.dim})")
-        if mask is not None: require(mask.dtype == torch.bool and mask.shape == tokens.shape[:2], 'mask', (mask.dtype, tuple(mask.shape)), f"bool of shape {tuple(tokens.shape[:2])}, True for a real token")
-        if self.reader is None: return WorkspaceOutput(tokens, tokens.new_zeros(()))
-        y = squash(autocast_to(tokens))
-        new = unsquash(y + self.reader(y, self.known(y)), tokens.shape[0])
-        return WorkspaceOutput(new if mask is None else torch.where(mask[..., None], new, tokens.to(new.dtype)), tokens.new_zeros(()))
+# %% ../nbs/08a_frozen.ipynb #6c749c67
+@patch
+def forward(self:FrozenWorkspace,
+    tokens:Tensor, # y (b n d), normalised by the caller
+    mask:Tensor|None=None, # (b n) bool, True for a real token; the others come back as they are
+) -> WorkspaceOutput: # y + ξ, and balance 0
+    require(tokens.shape[-1] == self.dim, 'tokens.shape', tuple(tokens.shape), f"(batch, tokens, dim={self.dim})")
+    if mask is not None: require(mask.dtype == torch.bool and mask.shape == tokens.shape[:2], 'mask', (mask.dtype, tuple(mask.shape)), f"bool of shape {tuple(tokens.shape[:2])}, True for a real token")
+    if self.reader is None: return WorkspaceOutput(tokens, tokens.new_zeros(()))
+    y = squash(autocast_to(tokens))
+    new = unsquash(y + self.reader(y, self.known(y)), tokens.shape[0])
+    return WorkspaceOutput(new if mask is None else torch.where(mask[..., None], new, tokens.to(new.dtype)), tokens.new_zeros(()))
 
 # %% ../nbs/08a_frozen.ipynb #e5033c0d
 class FusedWorkspace(FrozenWorkspace):

@@ -17,7 +17,9 @@ from pathlib import Path
 import torch
 from fastcore.meta import delegates
 from fastcore.script import Param, call_parse, store_true
+from filelock import FileLock, Timeout
 
+# %% ../nbs/11_train.ipynb #e57c4d88
 import ait_nb
 from .ait import AiT, ait_base, ait_medium, ait_relational, ait_small, ait_tiny
 from .augment import Augment
@@ -42,7 +44,6 @@ import fastai
 from fastai.callback.training import GradientClip
 from fastai.learner import Learner
 from fastai.torch_core import num_distrib, rank_distrib
-from filelock import FileLock, Timeout
 
 # %% ../nbs/11_train.ipynb #c4f5105a
 MODELS = {f.__name__: f for f in (ait_tiny, ait_small, ait_medium, ait_base, ait_relational, ait_tiny_variant, ait_small_variant, ait_relational_variant,

@@ -10,6 +10,7 @@ __all__ = ['WorkspaceOutput', 'Written', 'Writer', 'CrossAttention', 'Reader', '
 from typing import Callable, NamedTuple
 
 import torch
+from fastcore.basics import patch
 from torch import Tensor, nn
 
 from .balance import balance_loss
@@ -64,12 +65,17 @@ class Writer(BottleneckAttention):
         new = only_finite(move_priors(priors, candidate, self.alpha), priors)
         return Written(new if self.through else new.detach(), gates, index)
 
-    def balance(self, gates:Tensor, index:Tensor, t:int) -> Tensor: # σ included; as `balance_loss` takes them
-        return self.balance_weight * balance_loss(gates, index, t)
+# %% ../nbs/07_workspace.ipynb #2629a0c8
+@patch
+def balance(self:Writer, gates:Tensor, index:Tensor, t:int) -> Tensor: # σ included; as `balance_loss` takes them
+    return self.balance_weight * balance_loss(gates, index, t)
 
-    def dense(self, gates:Tensor, index:Tensor, t:int) -> Tensor: return dense_gates(gates, index, t)
-    def at_hand(self, index:Tensor, t:int) -> tuple[Tensor, Tensor|None]: # where winners are among the t tokens here, and how much their gradient counts
-        return index, None
+@patch
+def dense(self:Writer, gates:Tensor, index:Tensor, t:int) -> Tensor: return dense_gates(gates, index, t)
+
+@patch
+def at_hand(self:Writer, index:Tensor, t:int) -> tuple[Tensor, Tensor|None]: # where winners are among the t tokens here, and how much their gradient counts
+    return index, None
 
 # %% ../nbs/07_workspace.ipynb #f48b358b
 class CrossAttention(nn.Module):
