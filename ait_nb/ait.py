@@ -13,7 +13,8 @@ from math import isqrt
 import torch
 from torch import Tensor, nn
 
-from .core import load_strictly, one_of, positive, positive_int, require, within
+from .core import one_of, positive, positive_int, require, within
+from .saved import load_strictly
 from .vit import SIZES, AiTOutput, Block, Host, ViTConfig
 from .workspace import GlobalWorkspace
 

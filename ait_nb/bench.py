@@ -17,10 +17,11 @@ import torch.nn.functional as F
 from fastcore.script import Param, call_parse
 from torch import Tensor, nn
 
-from .core import one_of, positive_int, require, write_atomically
+from .core import one_of, positive_int, require
 from .data import ImageSet, image_dls
 from .frozen import freeze
 from .learner import History, ait_learner, compile_mode, compile_model
+from .saved import write_atomically
 from .train import MODELS, allow_tf32, git_commit, machine, pick_device
 
 # %% ../nbs/14_bench.ipynb #1087b185

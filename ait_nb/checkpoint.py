@@ -16,7 +16,8 @@ import ait_nb.learner # before fastai, since it keeps PyTorch quiet about it
 from fastai.callback.core import Callback
 from fastai.torch_core import get_model
 
-from .core import FORMAT, NotWritten, fingerprint, positive_int, require, require_undamaged, write_atomically
+from .core import positive_int, require
+from .saved import FORMAT, NotWritten, fingerprint, require_undamaged, write_atomically
 
 # %% ../nbs/10e_checkpoint.ipynb #789b41ad
 def link(

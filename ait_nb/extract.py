@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from .ait import AiT
-from .core import write_atomically
+from .saved import write_atomically
 from .workspace import Landscape, Workspace
 
 # %% ../nbs/10a_extract.ipynb #d5353fbe

@@ -19,8 +19,9 @@ from fastcore.basics import patch
 from fastcore.script import Param, call_parse, store_true
 from filelock import FileLock, Timeout
 
-from .core import one_of, positive, require, within, write_atomically
+from .core import one_of, positive, require, within
 from .recipes import pick_recipe
+from .saved import write_atomically
 from .train import DATASETS, MODELS, command_line, git_commit, machine, pick_device, terminable, train
 
 # %% ../nbs/11a_runs.ipynb #c6356d16

@@ -26,7 +26,7 @@ from .augment import Augment
 from .checkpoint import Checkpoint, EpochRandom, load_checkpoint, one_before
 from .clevr import baseline, by_subtype, sort_of_clevr
 from .coordination import coordination, coordination_relational
-from .core import NotWritten, load_strictly, one_of, require, within, write_atomically
+from .core import one_of, require, within
 from .data import ImageSet, cifar10, cifar100, fashion_mnist, folder_sets, image_dls, normalise
 from .extract import extract, lean, save_arrays
 from .learner import ClassAccuracy, EpochSchedule, History, NonFiniteLoss, ResetMemory, ait_learner
@@ -35,6 +35,7 @@ from .perceiver import perceiver, perceiver_relational
 from .pets import pets
 from .ranks import across_ranks, n_ranks, process_group, this_rank
 from .recipes import Recipe, pick_recipe
+from .saved import NotWritten, load_strictly, write_atomically
 from .set_transformer import set_transformer, set_transformer_relational
 from .symmetry import Symmetry
 from .triangle import triangle

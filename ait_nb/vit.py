@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import _register_namedtuple
 
-from .core import Config, Pretrained, one_of, positive_int, require, within
+from .core import Config, one_of, positive_int, require, within
+from .saved import Pretrained
 
 # %% ../nbs/01_vit.ipynb #eb36ccb8
 def patchify(

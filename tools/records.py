@@ -2,7 +2,7 @@
 import json, re
 from pathlib import Path
 
-from ait_nb.core import write_atomically
+from ait_nb.saved import write_atomically
 
 
 def leave(record, place, out=None):
