@@ -95,31 +95,31 @@ class Competition(nn.Module):
         self.query = nn.Linear(memory_dim, width, bias=False)
         self.key   = nn.Linear(dim, width, bias=False)
 
-    def split(self, x:Tensor) -> Tensor: return x.unflatten(-1, (self.heads, -1)) # (… h·r) as (… h r)
-
-    def asked(self,
+    def strongest(self,
         priors:Tensor, # γ (m r)
-    ) -> Tensor: # QWᵀ/√r, the questions at the width of the tokens (hm d)
-        q, W = self.split(self.query(priors)), self.key.weight.unflatten(0, (self.heads, -1))
-        return torch.einsum('mhr,hrd->hmd', q, W).flatten(0, 1) * priors.shape[-1]**-0.5
+        tokens:Tensor, # Y (t d)
+    ) -> tuple[Tensor, Tensor]: # the k largest scores (h m k), and the tokens they belong to (h m k)
+        "`strongest`, with QKᵀ as Q(YW)ᵀ or (QWᵀ)Yᵀ, whichever takes fewer multiplications."
+        if asks_tokens(len(priors), tokens.shape[-1], priors.shape[-1]):
+            best, index = strongest(self.asked(priors)[None], tokens[:,None], self.bottleneck, scale=1)
+            return best.unflatten(1, (self.heads, -1))[0], index.unflatten(1, (self.heads, -1))[0]
+        keys = torch.einsum('td,hrd->thr', tokens, self.key.weight.unflatten(0, (self.heads, -1)).to(tokens.dtype))
+        return strongest(torch.einsum('mhr->hmr', self.split(self.query(priors))), keys, self.bottleneck)
+
+    def compete(self, priors:Tensor, tokens:Tensor) -> tuple[Tensor, Tensor]: # gates (h m k), winners (h m k)
+        best, index = self.strongest(priors, tokens)
+        return best.softmax(-1), index
 
 # %% ../nbs/04_bottleneck.ipynb #5bf71d75
 @patch
-def strongest(self:Competition,
-    priors:Tensor, # γ (m r)
-    tokens:Tensor, # Y (t d)
-) -> tuple[Tensor, Tensor]: # the k largest scores (h m k), and the tokens they belong to (h m k)
-    "`strongest`, with QKᵀ as Q(YW)ᵀ or (QWᵀ)Yᵀ, whichever takes fewer multiplications."
-    if asks_tokens(len(priors), tokens.shape[-1], priors.shape[-1]):
-        best, index = strongest(self.asked(priors)[None], tokens[:,None], self.bottleneck, scale=1)
-        return best.unflatten(1, (self.heads, -1))[0], index.unflatten(1, (self.heads, -1))[0]
-    keys = torch.einsum('td,hrd->thr', tokens, self.key.weight.unflatten(0, (self.heads, -1)).to(tokens.dtype))
-    return strongest(torch.einsum('mhr->hmr', self.split(self.query(priors))), keys, self.bottleneck)
+def split(self:Competition, x:Tensor) -> Tensor: return x.unflatten(-1, (self.heads, -1)) # (… h·r) as (… h r)
 
 @patch
-def compete(self:Competition, priors:Tensor, tokens:Tensor) -> tuple[Tensor, Tensor]: # gates (h m k), winners (h m k)
-    best, index = self.strongest(priors, tokens)
-    return best.softmax(-1), index
+def asked(self:Competition,
+    priors:Tensor, # γ (m r)
+) -> Tensor: # QWᵀ/√r, the questions at the width of the tokens (hm d)
+    q, W = self.split(self.query(priors)), self.key.weight.unflatten(0, (self.heads, -1))
+    return torch.einsum('mhr,hrd->hmd', q, W).flatten(0, 1) * priors.shape[-1]**-0.5
 
 # %% ../nbs/04_bottleneck.ipynb #b8963191
 class BottleneckAttention(Competition):

@@ -109,8 +109,7 @@ def freeze(
     rounded:bool=False, # matrices in bfloat16, as autocast to it makes them in each forward; then for use under autocast only
 ) -> nn.Module: # a copy in evaluation mode, with a `FrozenWorkspace` for each `Workspace`; to be used, not to be saved and trained on
     "What a model needs to answer, and no more."
-    one_of(True, False, fused=fused)
-    one_of(True, False, rounded=rounded)
+    one_of(True, False, fused=fused, rounded=rounded)
     require(not fused or reads_on(torch.device('cuda' if torch.cuda.is_available() else 'cpu')), 'fused', fused, "False where there is no GPU, or no Triton for it")
     frozen = deepcopy(model).eval().requires_grad_(False)
     if fused: frozen = fuse(frozen)

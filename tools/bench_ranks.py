@@ -105,7 +105,8 @@ def main(
                 given = dict(models=models, modes=[mode], batch=[batch], steps=[steps], precision=[precision], device=[device] if device else [], fields=fields, out=[file.name])
                 options = sum(([f'--{k}', *map(str, v)] for k, v in given.items() if v), ['--worker'])
                 error = launch(n, [__file__], options, seconds)
-                rows = json.loads(file.read() or "[]") + ([dict(mode=mode, gpus=n, error=error)] if error else []) # an error after a measurement leaves both
+                rows = json.loads(file.read() or '[]') # what hangs at its end has measured
+                if error: rows.append(dict(mode=mode, gpus=n, error=error))
             record['rows'] += rows
             for r in rows: print({k: r[k] for k in ('model', 'mode', 'gpus', 'ms', 'images_per_s', 'error') if k in r}, flush=True)
             leave(record, place, out)
