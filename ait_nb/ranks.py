@@ -7,7 +7,7 @@ __all__ = ['DDP_OPTIONS', 'this_rank', 'n_ranks', 'Summed', 'Gathered', 'RanksWr
            'recompute', 'sums', 'AcrossRanks', 'process_group', 'across_ranks']
 
 # %% ../nbs/10d_ranks.ipynb #77379d43
-import os, warnings
+import gc, os, warnings
 from contextlib import contextmanager
 from functools import partial
 
@@ -167,7 +167,9 @@ def process_group(
     dist.barrier() # nobody leaves before all have come
     try: yield
     finally:
-        torch.compiler.reset() # CUDA graphs with it
+        torch.compiler.reset() # NCCL never parts while a CUDA graph that holds an exchange lives:
+        gc.collect()           # none may, nor run
+        if on_gpu: torch.cuda.synchronize(device)
         dist.destroy_process_group()
 
 # %% ../nbs/10d_ranks.ipynb #810bc1af
