@@ -165,12 +165,11 @@ def process_group(
     if on_gpu: torch.cuda.set_device(device)
     dist.init_process_group('nccl' if on_gpu else 'gloo', device_id=device if on_gpu else None)
     dist.barrier() # nobody leaves before all have come
-    try: yield
-    finally:
-        torch.compiler.reset() # NCCL never parts while a CUDA graph that holds an exchange lives:
-        gc.collect()           # none may, nor run
-        if on_gpu: torch.cuda.synchronize(device)
-        dist.destroy_process_group()
+    yield # after an error the process ends and its launcher ends the others
+    dist.barrier() # nor before all are done
+    torch.compiler.reset() # NCCL does not part while a CUDA graph with an exchange lives
+    gc.collect()
+    dist.destroy_process_group()
 
 # %% ../nbs/10d_ranks.ipynb #810bc1af
 @contextmanager
