@@ -165,11 +165,13 @@ def process_group(
     if on_gpu: torch.cuda.set_device(device)
     dist.init_process_group('nccl' if on_gpu else 'gloo', device_id=device if on_gpu else None)
     dist.barrier() # nobody leaves before all have come
-    yield # after an error the process ends and its launcher ends the others
-    dist.barrier() # nor before all are done
-    torch.compiler.reset() # NCCL does not part while a CUDA graph with an exchange lives
-    gc.collect()
-    dist.destroy_process_group()
+    try:
+        yield
+        dist.barrier() # nor before all are done
+    finally: # no CUDA graph may live on
+        torch.compiler.reset()
+        gc.collect()
+    dist.destroy_process_group() # waits for the others, so not after an error
 
 # %% ../nbs/10d_ranks.ipynb #810bc1af
 @contextmanager

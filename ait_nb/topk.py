@@ -6,6 +6,8 @@
 __all__ = ['largest_in_registers', 'largest', 'wide_product', 'Winners', 'winners', 'Rejoined', 'rejoin']
 
 # %% ../nbs/03a_topk.ipynb #c2719b59
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor
 
@@ -69,7 +71,8 @@ def largest_in_registers(
     require(x.dtype == torch.float32, 'x.dtype', x.dtype, "torch.float32")
     best = x.new_empty(*x.shape[:-1], k)
     index = torch.empty_like(best, dtype=torch.int64)
-    largest_kernel[(x.numel()//t,)](x.contiguous(), best, index, t, k, T=T, C=min(T, 4096), num_warps=max(1, min(32, T//1024)))
+    with nullcontext() if torch.compiler.is_compiling() else torch.cuda.device_of(x): # Triton goes to the current GPU, compiled code to that of its tensors
+        largest_kernel[(x.numel()//t,)](x.contiguous(), best, index, t, k, T=T, C=min(T, 4096), num_warps=max(1, min(32, T//1024)))
     return best, index
 
 # %% ../nbs/03a_topk.ipynb #e7ef48c2

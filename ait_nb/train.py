@@ -100,6 +100,7 @@ def pick_device(
     try:
         ready = torch.zeros((), device=name)
         ready.item() # PyTorch's device "meta" has no numbers
+        if ready.is_cuda: torch.cuda.set_device(ready.device) # for kernels that do not ask where their tensors are
         return ready.device
     except (RuntimeError, AssertionError, NotImplementedError) as e: raise ValueError(f"device={name!r}: must be a device that PyTorch has here ({str(e).splitlines()[0]})") from None
 
