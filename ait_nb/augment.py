@@ -52,23 +52,25 @@ def jitter(
 
 # %% ../nbs/10c_augment.ipynb #075b7578
 class Augment(Callback):
-    "Cutout, colour, mixup and label smoothing, on batches of training."
+    "Cutout, colour, mixup, cutmix and label smoothing, on batches of training."
     order = 5 # before autocast
     def __init__(self,
         cutout:int=0,       # side of a square to cover, in pixels
         colour:float=0.,    # strength of `jitter`
         mixup:float=0.,     # α of mixup's Beta distribution
+        cutmix:float=0.,    # likewise; where both are on, a batch gets the one or the other
         smoothing:float=0., # ε of label smoothing
     ):
         require(isinstance(cutout, int) and cutout >= 0, 'cutout', cutout, "an integer of at least 0")
         within(0, 1, colour=colour, smoothing=smoothing)
-        within(0, float('inf'), mixup=mixup)
-        self.cutout, self.colour, self.mixup = cutout, colour, mixup
+        within(0, float('inf'), mixup=mixup, cutmix=cutmix)
+        self.cutout, self.colour, self.mixes = cutout, colour, [(kind, alpha) for kind, alpha in ((v2.MixUp, mixup), (v2.CutMix, cutmix)) if alpha]
         self.loss = partial(F.cross_entropy, label_smoothing=smoothing)
 
     def before_fit(self):
         self.plain = self.learn.loss_func
-        self.mix = v2.MixUp(alpha=self.mixup, num_classes=len(self.dls.vocab)) if self.mixup else None
+        mixes = [kind(alpha=alpha, num_classes=len(self.dls.vocab)) for kind, alpha in self.mixes]
+        self.mix = v2.RandomChoice(mixes) if len(mixes) > 1 else mixes[0] if mixes else None
     def before_train(self): self.learn.loss_func = self.loss
     def after_train(self): self.learn.loss_func = self.plain
     def after_fit(self): self.learn.loss_func = self.plain

@@ -30,6 +30,7 @@ class Recipe:
     cutout:int=0              # side of a square covered in each image
     colour:float=0.           # strength of random brightness, contrast and saturation
     mixup:float=0.            # α of mixup
+    cutmix:float=0.           # α of cutmix
     smoothing:float=0.        # ε of label smoothing
     symmetry:bool=False       # mirror and recolour scenes with questions, as far as answers stay
     clip:float=0.             # largest norm of the gradient; 0: any

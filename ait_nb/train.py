@@ -334,7 +334,7 @@ def run_callbacks(
 ) -> list: # callbacks
     "What a run needs beside a Learner."
     reset, clip = [ResetMemory()]*reset_memory, [GradientClip(recipe.clip)]*(recipe.clip > 0)
-    harder = {f: getattr(recipe, f) for f in ('cutout', 'colour', 'mixup', 'smoothing')}
+    harder = {f: getattr(recipe, f) for f in ('cutout', 'colour', 'mixup', 'cutmix', 'smoothing')}
     augment = [Symmetry()]*recipe.symmetry + [Augment(**harder)]*any(harder.values())
     return [EpochSchedule(recipe.rate), EpochRandom(seed), History(state.get('history', ())), *reset, *clip, *augment, *[checkpoint][this_rank():]]
 
