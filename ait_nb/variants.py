@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from .ait import SIZES, AiT, AiTConfig
 from .balance import balance_loss, cv_squared
 from .bottleneck import BottleneckAttention, autocast_to, dense_gates
-from .core import one_of, require
+from .core import one_of, require, within
 from .memory import move_priors, only_finite
 from .squash import squash
 from .topk import winners
@@ -107,6 +107,7 @@ class Gate(nn.Module):
 class VariantConfig(AiTConfig):
     "An AiT with further switches; at their defaults it is an AiT."
     competition:str="batch"  # "batch", or "image": each image writes and reads a copy of its own
+    image_alpha:float|None=None # α of that copy; None: as `alpha`
     apart:int=0              # steps of `set_apart` after each write
     read_heads:int=1         # of the Hopfield step; divides `dim`
     learn_beta:bool=False    # β is a parameter of each block
@@ -117,6 +118,9 @@ class VariantConfig(AiTConfig):
         super().__post_init__()
         one_of("batch", "image", competition=self.competition)
         one_of("none", "channel", "token", gate=self.gate)
+        if self.image_alpha is not None:
+            within(0, 1, image_alpha=self.image_alpha)
+            require(self.competition == "image", 'image_alpha', self.image_alpha, "None without competition='image'")
         one_of(True, False, learn_beta=self.learn_beta)
         one_of(True, False, unit_read=self.unit_read)
         require(type(self.apart) is int and self.apart >= 0, 'apart', self.apart, "an integer of at least 0")
@@ -145,8 +149,9 @@ class VariantWorkspace(Landscape):
     def move(self,
         old:Tensor,       # γ (m r)
         candidate:Tensor, # (… m r)
+        alpha:float,      # α
     ) -> Tensor: # (… m r)
-        return set_apart(move_priors(old, candidate, self.config.alpha), self.config.apart)
+        return set_apart(move_priors(old, candidate, alpha), self.config.apart)
 
     def forward(self,
         tokens:Tensor, # y (b n d), normalised by the caller
@@ -165,7 +170,7 @@ def write_batch(self:VariantWorkspace,
 ) -> tuple[Tensor, Tensor, Tensor]: # to read (m r), to keep (m r), balance loss
     if not self.training: return old, old, old.new_zeros(())
     candidate, gates, index = self.writer(old, Y := squash(y))
-    new = only_finite(self.move(old, candidate), old)
+    new = only_finite(self.move(old, candidate, self.config.alpha), old)
     return new, new, balance_loss(gates, index, len(Y))
 
 @patch
@@ -173,9 +178,10 @@ def write_image(self:VariantWorkspace,
     old:Tensor, # γ (m r)
     y:Tensor,   # tokens (b n d)
 ) -> tuple[Tensor, Tensor, Tensor]: # to read (b m r), to keep (m r), balance loss
-    candidate, gates = self.writer(old, y)
-    keep = only_finite(self.move(old, candidate.mean(0)), old)
-    return self.move(old, candidate), keep, image_balance(gates) if self.training else old.new_zeros(())
+    (candidate, gates), c = self.writer(old, y), self.config
+    keep = only_finite(self.move(old, candidate.mean(0), c.alpha), old)
+    copy = self.move(old, candidate, c.alpha if c.image_alpha is None else c.image_alpha)
+    return copy, keep, image_balance(gates) if self.training else old.new_zeros(())
 
 # %% ../nbs/08f_variants.ipynb #22793e7e
 class VariantAiT(AiT):
