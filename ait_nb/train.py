@@ -313,7 +313,7 @@ def leave_results(
         config=asdict(model.config), params=sum(p.numel() for p in model.parameters()), epochs=len(history),
         metrics=dict(accuracy=history[-1]['accuracy'], n_test=n, **class_metrics(learn), **question_metrics(learn)), history=history,
         timing=dict(train_s=train_s, images_per_s=len(learn.dls.train)*learn.dls.train.bs*len(history)/train_s),
-        **machine(learn.dls.device), git=git_commit())
+        **machine(learn.dls.device))
     model.save_pretrained(out/'model')
     if isinstance(model, AiT):
         if leaning := lean(model, learn.dls.valid): result['metrics']['memory'] = leaning
@@ -391,8 +391,9 @@ def train(
     with name_knobs(r, model, amp), process_group(device := pick_device(device)):
         learn = make_learner(*sets, device, model, r, seed, settings, amp=amp, compile=compile, cbs=run_callbacks(r, seed, state, reset_memory, keep), metrics=ClassAccuracy(len(sets[0].vocab)))
         with alone(out):
+            about = dict(git=git_commit(), dataset=dataset, data_variant=variant, model=model, seed=seed, ranks=n_ranks(), split='validation' if holdout else 'test', command=command, recipe=dict(name=recipe, **asdict(r), amp=amp, compile=bool(compile), reset_memory=reset_memory))
             run_epochs(learn, r.epochs, state, r.tf32)
-            return leave_results(learn, out, dict(dataset=dataset, data_variant=variant, model=model, seed=seed, ranks=n_ranks(), split='validation' if holdout else 'test', command=command, recipe=dict(name=recipe, **asdict(r), amp=amp, compile=bool(compile), reset_memory=reset_memory)))
+            return leave_results(learn, out, about)
 
 # %% ../nbs/11_train.ipynb #265ae3ed
 @delegates(train)
