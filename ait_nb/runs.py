@@ -232,12 +232,13 @@ def settle(self:Runner):
 # %% ../nbs/11a_runs.ipynb #b31bfd5a
 @patch
 def stop(self:Runner,
-    patience:float=20., # seconds until a process is killed
+    patience:float=20., # seconds until what has not stopped is killed
 ):
     "Stop what is going on; the same table goes on with it."
+    end = time.monotonic() + patience # the same for all: a dozen processes must not take a dozen times as long
     for a in self.active: a.process.terminate()
     for a in self.active:
-        try: a.process.wait(patience)
+        try: a.process.wait(max(0, end - time.monotonic()))
         except subprocess.TimeoutExpired: a.process.kill()
         a.process.wait()
         self.say(f"{a.run.name} stopped")
