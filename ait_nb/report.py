@@ -93,6 +93,7 @@ def table(
 def accuracy_table(
     runs:dict[str, dict[int, dict]], # model → seed → result
     *against:str,                    # models to compare every other one with
+    published:dict[str, float]|None=None, # model → published accuracy, for a column of its own
 ) -> Markdown:
     "A row for each model: mean ± standard error, runs, parameters, and paired differences with 95% intervals."
     def versus(name, other):
@@ -102,6 +103,7 @@ def accuracy_table(
     def row(name):
         a, se = accuracies(runs[name]), standard_error(accuracies(runs[name]))
         shown = f'{mean(a):.2f}' + ('' if np.isnan(se) else f' ± {se:.2f}')
-        return {'model': f'`{name}`', 'test accuracy (%)': shown, 'seeds': len(a),
+        quoted = {'published (%)': f'{published[name]:.2f}' if name in published else ''} if published else {}
+        return {'model': f'`{name}`', 'test accuracy (%)': shown, **quoted, 'seeds': len(a),
             'parameters': f"{next(iter(runs[name].values())).get('params', 0):,}", **{f'minus `{o}`': versus(name, o) for o in against}}
     return table([row(name) for name in sorted(runs, key=lambda k: -mean(accuracies(runs[k])))])
