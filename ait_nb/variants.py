@@ -113,6 +113,7 @@ class VariantConfig(AiTConfig):
     learn_beta:bool=False    # β is a parameter of each block
     unit_read:bool=False     # states and attractors are compared by direction
     gate:str="none"          # on what is read: "none", "channel" or "token"
+    learn_priors:bool=False  # copies begin from priors that the task teaches
 
     def __post_init__(self):
         super().__post_init__()
@@ -121,6 +122,10 @@ class VariantConfig(AiTConfig):
         if self.image_alpha is not None:
             within(0, 1, image_alpha=self.image_alpha)
             require(self.competition == "image", 'image_alpha', self.image_alpha, "None without competition='image'")
+        one_of(True, False, learn_priors=self.learn_priors)
+        if self.learn_priors:
+            fits = (self.competition, self.write, self.alpha) == ("image", "grad", 0)
+            require(fits, 'learn_priors', True, "False without competition='image', write='grad' and alpha=0")
         one_of(True, False, learn_beta=self.learn_beta)
         one_of(True, False, unit_read=self.unit_read)
         require(type(self.apart) is int and self.apart >= 0, 'apart', self.apart, "an integer of at least 0")
@@ -145,6 +150,11 @@ class VariantWorkspace(Landscape):
         for p in (self.writer.query.weight, self.writer.key.weight): p.requires_grad_(c.write == "grad" or c.balance_weight > 0)
         self.reader = VariantReader(c.dim, c.memory_dim, c.beta, c.read_heads, c.learn_beta, c.unit_read)
         self.gate = Gate(c.dim, c.gate)
+        self.taught = nn.Parameter(torch.zeros(c.slots, c.memory_dim)) if c.learn_priors else None # δ
+
+    def priors(self) -> Tensor: # γ (m r) that a write begins from
+        drawn = kept(self.memory) if self.training else self.memory
+        return drawn if self.taught is None else F.normalize(drawn + self.taught, dim=-1)
 
     def move(self,
         old:Tensor,       # γ (m r)
@@ -156,9 +166,9 @@ class VariantWorkspace(Landscape):
     def forward(self,
         tokens:Tensor, # y (b n d), normalised by the caller
     ) -> WorkspaceOutput:
-        y, old, c = autocast_to(tokens), kept(self.memory) if self.training else self.memory, self.config
+        y, old, c = autocast_to(tokens), self.priors(), self.config
         read, keep, balance = (self.write_image if c.competition == "image" else self.write_batch)(old, y)
-        if self.training: self.commit(keep)
+        if self.training and self.taught is None: self.commit(keep)
         xi = self.reader(y, self.reader.attractors(read if c.write == "grad" else read.detach()))
         return WorkspaceOutput(tokens + self.gate(y, xi), c.balance_weight*balance)
 
