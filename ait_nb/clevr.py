@@ -6,7 +6,7 @@
 __all__ = ['COLOURS', 'SHAPES', 'SIZE', 'REACH', 'SQUARE', 'DISC', 'PALETTE', 'FAMILIES', 'VOCAB', 'TEST_SEED', 'draw_scenes',
            'paint', 'encode', 'ask', 'describe', 'draw_questions', 'answer_unary', 'answer_binary', 'in_box', 'in_band',
            'squared_sides', 'is_wide', 'is_wide_original', 'answer_ternary', 'answer', 'SortOfCLEVR', 'draw_set',
-           'sort_of_clevr', 'kind_of', 'by_subtype', 'majority', 'baseline']
+           'sort_of_clevr', 'kind_of', 'by_subtype', 'majority', 'baseline', 'object_blind', 'baseline_object_blind']
 
 # %% ../nbs/09b_clevr.ipynb #5856592b
 from textwrap import fill
@@ -328,3 +328,24 @@ def baseline(
 ) -> dict: # as of `by_subtype`
     "Percent right with the most frequent answers of training: what every result is to be compared with."
     return by_subtype(test.questions, test.labels, majority(train, test.questions))
+
+# %% ../nbs/09b_clevr.ipynb #42cf757d
+def object_blind(
+    centres:np.ndarray, # (n 6 2)
+    shapes:np.ndarray,  # (n 6)
+) -> np.ndarray: # (n 3) positions in `VOCAB`, for closest, furthest and count
+    "For each scene and subtype of the binary questions the best answer that does not depend on the object asked about."
+    n = len(centres)
+    each = np.tile(np.arange(6), (n, 1))
+    answers = np.stack([answer_binary(centres, shapes, each, np.full((n, 6), kind)) for kind in range(3)], 1)
+    return (answers[...,None] == np.arange(len(VOCAB))).sum(2).argmax(-1)
+
+# %% ../nbs/09b_clevr.ipynb #6bab7607
+def baseline_object_blind(
+    n_test:int=200, # test images, as in `sort_of_clevr`
+) -> dict: # as of `by_subtype`
+    "Percent of the binary test questions right for one who sees the scene, but not which object is asked about."
+    test = draw_set(n_test, TEST_SEED, "binary")
+    best = object_blind(*draw_scenes(n_test, np.random.default_rng(TEST_SEED)))
+    kinds = kind_of(test.questions) - 3
+    return by_subtype(test.questions, test.labels, torch.from_numpy(best)[torch.arange(len(test))//test.per, kinds])
