@@ -214,7 +214,9 @@ def fail(self:Runner,
     "Write down that a run failed, with its last words."
     last = (self.out/run.name/'log.txt').read_text(errors='replace').strip().splitlines()[-20:]
     record = dict(schema=1, kind='failure', command=run.command, status=status, last_lines=last, git=git_commit())
-    write_atomically(self.out/run.name/'failure.json', lambda p: p.write_text(json.dumps(record, indent=1)))
+    (self.results/'failed').mkdir(parents=True, exist_ok=True)
+    for path, lines in (self.out/run.name/'failure.json', last), (self.results/'failed'/f'{run.name}.json', last[-1:]):
+        write_atomically(path, lambda p: p.write_text(json.dumps(record | dict(last_lines=lines), indent=1)))
     self.say(f"{run.name} FAILED with status {status}: {last[-1] if last else 'it said nothing'}")
 
 # %% ../nbs/11a_runs.ipynb #40871a4e
