@@ -6,7 +6,8 @@
 __all__ = ['COLOURS', 'SHAPES', 'SIZE', 'REACH', 'SQUARE', 'DISC', 'PALETTE', 'FAMILIES', 'VOCAB', 'TEST_SEED', 'draw_scenes',
            'paint', 'encode', 'ask', 'describe', 'draw_questions', 'answer_unary', 'answer_binary', 'in_box', 'in_band',
            'squared_sides', 'is_wide', 'is_wide_original', 'answer_ternary', 'answer', 'SortOfCLEVR', 'draw_set',
-           'sort_of_clevr', 'kind_of', 'by_subtype', 'majority', 'baseline', 'object_blind', 'baseline_object_blind']
+           'sort_of_clevr', 'kind_of', 'by_subtype', 'majority', 'baseline', 'answer_each', 'object_blind',
+           'baseline_object_blind']
 
 # %% ../nbs/09b_clevr.ipynb #5856592b
 from textwrap import fill
@@ -330,15 +331,20 @@ def baseline(
     return by_subtype(test.questions, test.labels, majority(train, test.questions))
 
 # %% ../nbs/09b_clevr.ipynb #42cf757d
+def answer_each(
+    centres:np.ndarray, # (n 6 2)
+    shapes:np.ndarray,  # (n 6)
+) -> np.ndarray: # (n 3 6) positions in `VOCAB`, for closest, furthest and count
+    "The answers to the binary questions about each of the six objects."
+    objects, kinds = np.tile(np.arange(6), 3), np.repeat(np.arange(3), 6)
+    return answer_binary(centres, shapes, *(np.tile(o, (len(centres), 1)) for o in (objects, kinds))).reshape(-1, 3, 6)
+
 def object_blind(
     centres:np.ndarray, # (n 6 2)
     shapes:np.ndarray,  # (n 6)
 ) -> np.ndarray: # (n 3) positions in `VOCAB`, for closest, furthest and count
     "For each scene and subtype of the binary questions the best answer that does not depend on the object asked about."
-    n = len(centres)
-    each = np.tile(np.arange(6), (n, 1))
-    answers = np.stack([answer_binary(centres, shapes, each, np.full((n, 6), kind)) for kind in range(3)], 1)
-    return (answers[...,None] == np.arange(len(VOCAB))).sum(2).argmax(-1)
+    return (answer_each(centres, shapes)[...,None] == np.arange(len(VOCAB))).sum(2).argmax(-1)
 
 # %% ../nbs/09b_clevr.ipynb #6bab7607
 def baseline_object_blind(
