@@ -80,7 +80,7 @@ def modern(
     "A recipe of today, the same for all systems, found on held-out training images."
     if dataset == "sort_of_clevr": return replace(paper(dataset), epochs=100, batch_size=512, lr=1e-3, weight_decay=.05, clip=1., position="learned", head="mean", symmetry=True)
     r = replace(paper(dataset), epochs=50, lr=5e-4, weight_decay=.02, clip=1., position="sincos", head="flat")
-    return r if dataset == "triangle" else replace(r, pad=4, flip=True, cutout=8, mixup=.2, smoothing=.1)
+    return replace(r, lr=2e-4) if dataset == "triangle" else replace(r, pad=4, flip=True, cutout=8, mixup=.2, smoothing=.1)
 
 # %% ../nbs/10b_recipes.ipynb #6841b6c2
 RECIPES = {f.__name__: f for f in (paper, modern, laptop)}
