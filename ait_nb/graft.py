@@ -21,7 +21,7 @@ class WithWorkspace(nn.Module):
     "A module of a host, then a LayerNorm and a workspace: AiT's feed-forward half."
     def __init__(self,
         module:nn.Module,          # returns tokens (b n d)
-        workspace:GlobalWorkspace, # of the same width d
+        workspace:nn.Module,       # such as `GlobalWorkspace`, of the same width d
     ):
         super().__init__()
         self.module, self.norm, self.workspace, self.balance = module, nn.LayerNorm(workspace.dim), workspace, None
@@ -60,7 +60,8 @@ def graft(
     host:nn.Module, # changed in place; returns logits
     pattern:str,    # names of the feed-forward modules as `host.named_modules()` gives them; * stands for any text without a dot
     dim:int,        # d, width of the tokens they return
-    **fields,       # of `GlobalWorkspace`
+    workspace:type=GlobalWorkspace, # the layer's class
+    **fields,       # of that class
 ) -> Grafted:
     "Put a workspace, with a memory of its own, behind each of the named modules."
     names, wanted = [name for name, _ in host.named_modules() if name], pattern.split('.')
@@ -70,6 +71,6 @@ def graft(
     require(len(chosen) > 0, 'pattern', pattern, f"the name of a module in {type(host).__name__}, such as {', '.join(near)}")
     for name in chosen:
         parent, _, child = name.rpartition('.')
-        grown = WithWorkspace(host.get_submodule(name), GlobalWorkspace(dim, **fields))
+        grown = WithWorkspace(host.get_submodule(name), workspace(dim, **fields))
         setattr(host.get_submodule(parent), child, grown.to(next(host.parameters()).device).train(host.training))
     return Grafted(host)
