@@ -16,8 +16,10 @@ import torch
 from torch import Tensor
 
 from .ait import AiT
+from .image_workspace import ImageWorkspace
+from .memory import Memory
 from .saved import write_atomically
-from .workspace import Landscape, Workspace
+from .workspace import Workspace
 
 # %% ../nbs/10a_extract.ipynb #d5353fbe
 @torch.no_grad()
@@ -26,14 +28,15 @@ def trace(
     images:Tensor, # (b c H W) as the model takes them
     question:Tensor|None=None, # (b question_dim), where the model takes one
 ) -> list[dict]: # for each block: y (b n d), priors (m r), gates (h m t), attractors (m d), energy before and after the read (2 b n)
-    "What each workspace sees in evaluation, whom each slot picks, and how far the tokens fall."
+    "What each workspace sees in evaluation, whom each slot picks, and how far the tokens fall; the last two not where each image has its own memory."
     seen, model = [], deepcopy(model).eval()
-    workspaces = [m for m in model.modules() if isinstance(m, Workspace)]
+    workspaces = [m for m in model.modules() if isinstance(m, (Workspace, ImageWorkspace))]
     for ws in workspaces: ws.eval_write = False
     hooks = [ws.register_forward_pre_hook(lambda ws, args: seen.append((ws, args[0]))) for ws in workspaces]
     model(images, question)
     for hook in hooks: hook.remove()
     def look(ws, y):
+        if isinstance(ws, ImageWorkspace): return dict(y=y, priors=ws.memory.clone(), gates=torch.einsum('bhmn->hmbn', ws.write(y)[1]).flatten(2))
         found = dict(y=y, priors=ws.memory.clone(), gates=ws(y, return_gates=True).gates if ws.writer else None)
         if ws.reader is None: return found
         after = ws.reader(y.flatten(0, 1), ws.attractors()).view_as(y)
@@ -84,7 +87,7 @@ def lean(
     loader,    # gives batches of what the model takes, and labels
 ) -> dict: # `own`, `redrawn` and `unread`, accuracies in percent; nothing where no memory is read
     "Accuracy with the model's own memory, with one as drawn before training, and with none."
-    def memories(net): return [m for m in net.modules() if isinstance(m, Landscape)]
+    def memories(net): return [m for m in net.modules() if isinstance(m, Memory)]
     if not memories(model) or any(ws.reader is None for ws in memories(model)): return {}
     def redraw(ws): ws.reset_memory()
     def silence(ws): ws.reader.register_forward_hook(lambda reader, args, read: torch.zeros_like(read))

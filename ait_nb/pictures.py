@@ -113,6 +113,7 @@ def energies(
 ) -> list[Tensor]: # for each block (steps+1, tokens)
     "Energy of every token before and after each step."
     layers, workspaces = trace(model, see(model, items)[1]), [m for m in model.modules() if isinstance(m, Workspace)]
+    require(workspaces, 'model', type(model).__name__, "one whose tokens fall: an AiT with the published workspace")
     def fall(y, ws):
         states, found = y.flatten(0, 1), []
         for _ in range(steps + 1):

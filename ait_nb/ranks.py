@@ -26,6 +26,7 @@ from fastai.torch_core import num_distrib
 
 from .core import require
 from .data import TensorDL
+from .image_workspace import ImageWorkspace
 from .memory import Memory
 from .topk import largest
 from .vit import FeedForward, SelfAttention
@@ -104,7 +105,7 @@ def compete_together(
 ):
     "Within, the tokens of all ranks compete where the model is trained."
     found = [m for m in model.modules() if isinstance(m, Workspace) and m.writer is not None]
-    for m in model.modules(): require(isinstance(m, Workspace) or not isinstance(m, Memory), 'model', type(m).__name__, "without memories other than a `Workspace` where there are several processes")
+    for m in model.modules(): require(isinstance(m, (Workspace, ImageWorkspace)) or not isinstance(m, Memory), 'model', type(m).__name__, "without memories other than a `Workspace` or an `ImageWorkspace` where there are several processes")
     for ws in found: require(not ws.eval_write, 'eval_write', True, "False with several processes, which need not have equally many test images")
     for ws in found: ws.writer.__class__ = RanksWriter
     try: yield

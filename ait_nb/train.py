@@ -29,6 +29,7 @@ from .coordination import coordination, coordination_relational
 from .core import one_of, require, within
 from .data import ImageSet, cifar10, cifar100, fashion_mnist, folder_sets, image_dls, normalise
 from .extract import extract, lean, save_arrays
+from .image_ait import ait_relational_image, ait_small_image, ait_tiny_image
 from .learner import ClassAccuracy, EpochSchedule, History, NonFiniteLoss, ResetMemory, ait_learner
 from .luna import luna, luna_relational
 from .perceiver import perceiver, perceiver_relational
@@ -47,7 +48,7 @@ from fastai.learner import Learner
 from fastai.torch_core import num_distrib, rank_distrib
 
 # %% ../nbs/11_train.ipynb #c4f5105a
-MODELS = {f.__name__: f for f in (ait_tiny, ait_small, ait_medium, ait_base, ait_relational, ait_tiny_variant, ait_small_variant, ait_relational_variant,
+MODELS = {f.__name__: f for f in (ait_tiny, ait_small, ait_medium, ait_base, ait_relational, ait_tiny_image, ait_small_image, ait_relational_image, ait_tiny_variant, ait_small_variant, ait_relational_variant,
     vit_tiny, vit_small, vit_medium, vit_base, vit_relational,
     vit_tiny_postnorm, vit_small_postnorm, vit_medium_postnorm, vit_base_postnorm, vit_relational_postnorm,
     vit_tiny_published, vit_small_published, vit_medium_published, vit_base_published, vit_relational_published,
@@ -251,7 +252,8 @@ def make_learner(
 ) -> Learner:
     "A Learner as data, model name and recipe say."
     one_of(*MODELS, model=model)
-    own = dict(bottleneck=recipe.bottleneck, slots=recipe.slots) if model.startswith('ait') else {}
+    own = dict(slots=recipe.slots) if model.startswith('ait') else {}
+    if own and not model.endswith('_image'): own |= dict(bottleneck=recipe.bottleneck) # places among the tokens of a batch
     own |= {f: getattr(recipe, f) for f in ('position', 'head') if getattr(recipe, f) is not None}
     shape = dict(image_size=train.size, channels=len(train.mean), num_classes=len(train.vocab), question_dim=train.question_dim)
     for name in settings.keys() & shape: require(settings[name] == shape[name], name, settings[name], f"{shape[name]}, as in the data")
@@ -358,7 +360,7 @@ def name_knobs(
 def train(
     dataset:str="triangle", # triangle, sort_of_clevr, cifar10, cifar100, fashion_mnist, pets or folder
     data:str=None,          # path of a local copy; without it public sets are downloaded
-    model:str="ait_small",  # ait_ or vit_ with tiny, small, medium, base or relational; vit_…_postnorm, vit_…_published; ait_…_variant; set_transformer, perceiver, coordination or luna[_relational]
+    model:str="ait_small",  # ait_ or vit_ with tiny, small, medium, base or relational; vit_…_postnorm, vit_…_published; ait_…_image, with a memory for each image; ait_…_variant; set_transformer, perceiver, coordination or luna[_relational]
     recipe:str="paper",     # paper, modern or laptop
     epochs:int=None,        # default: the recipe's
     batch_size:int=None,    # images in a batch, of all processes together; default: the recipe's
