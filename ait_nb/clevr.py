@@ -349,9 +349,11 @@ def object_blind(
 # %% ../nbs/09b_clevr.ipynb #6bab7607
 def baseline_object_blind(
     n_test:int=200, # test images, as in `sort_of_clevr`
+    counts:bool=False, # every count is right all the same
 ) -> dict: # as of `by_subtype`
     "Percent of the binary test questions right for one who sees the scene, but not which object is asked about."
     test = draw_set(n_test, TEST_SEED, "binary")
     best = object_blind(*draw_scenes(n_test, np.random.default_rng(TEST_SEED)))
     kinds = kind_of(test.questions) - 3
-    return by_subtype(test.questions, test.labels, torch.from_numpy(best)[torch.arange(len(test))//test.per, kinds])
+    answers = torch.from_numpy(best)[torch.arange(len(test))//test.per, kinds]
+    return by_subtype(test.questions, test.labels, answers.where(kinds < 2, test.labels) if counts else answers)
