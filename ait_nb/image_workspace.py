@@ -24,12 +24,16 @@ class ImageWriter(BottleneckAttention):
     "One write for each image, from the same priors."
     def forward(self,
         priors:Tensor, # γ (m r)
-        y:Tensor,      # tokens (b n d)
+        y:Tensor,      # tokens (b n d), finite
+        mask:Tensor|None=None, # (b n) bool, True for a real token; the others do not write
     ) -> tuple[Tensor, Tensor]: # candidates (b m r), gates (b h m n)
         y = autocast_to(y)
         v = self.split(self.value(y))
         with torch.autocast(y.device.type, enabled=False):
-            best, index = winners(self.asked(priors).expand(len(y), -1, -1), y, self.bottleneck)
+            asked, said = self.asked(priors), y
+            if mask is not None: # one more number for each: 1 in a question, and in padding what no score makes good
+                asked, said = F.pad(asked, (0, 1), value=1), torch.cat([y, (~mask)[...,None]*-1e9], -1).to(y.dtype)
+            best, index = winners(asked.expand(len(y), -1, -1), said, self.bottleneck)
             gates = dense_gates(best.softmax(-1), index, y.shape[1]).unflatten(1, (self.heads, -1))
             heard = torch.einsum('bhmn,bnhr->bmhr', gates, v.to(gates.dtype))
             return self.norm(priors + self.out(heard.flatten(2))), gates
@@ -37,10 +41,14 @@ class ImageWriter(BottleneckAttention):
 # %% ../nbs/07d_image.ipynb #69a90402
 def image_balance(
     gates:Tensor, # (b h m n)
+    mask:Tensor|None=None, # (b n) bool, True for a real token; the others do not count
 ) -> Tensor: # scalar, to be weighted by σ
     "The balance loss within each image, averaged over images."
     use = torch.stack([gates.sum(2), (gates > 0).to(gates).sum(2).detach()]) # importance and load (2 b h n)
-    return cv_squared(use).sum((0, 2)).mean()
+    if mask is None: return cv_squared(use).sum((0, 2)).mean()
+    n = mask.sum(1)[:,None,None]
+    mean = use.sum(-1, keepdim=True)/n.clamp(min=1)
+    return (((use - mean)*mask[:,None]).square()/((mean**2 + 1e-10)*(n - 1).clamp(min=1))).sum((0, 2, 3)).mean()
 
 # %% ../nbs/07d_image.ipynb #e4953c13
 def read_by_direction(
@@ -97,17 +105,24 @@ class ImageWorkspace(Memory):
 
     def write(self,
         tokens:Tensor, # y (b n d), normalised by the caller
+        mask:Tensor|None=None, # as of `forward`
     ) -> tuple[Tensor, Tensor]: # memories γᵢ (b m r), gates (b h m n)
         "The memory of each image, and who wrote it."
-        candidate, gates = self.writer(self.memory, tokens)
+        candidate, gates = self.writer(self.memory, tokens, mask)
         return F.normalize(candidate, dim=-1), gates
 
     def forward(self,
         tokens:Tensor,           # y (b n d), normalised by the caller
+        mask:Tensor|None=None,   # (b n) bool, True for a real token; the others neither write nor read and come back as they are
         return_gates:bool=False, # also the gates (b h m n)
     ) -> WorkspaceOutput:
         require(tokens.ndim == 3 and tokens.shape[-1] == self.dim, 'tokens.shape', tuple(tokens.shape), f"(batch, tokens, dim={self.dim})")
         y = autocast_to(tokens)
-        memories, gates = self.write(y)
-        balance = self.balance_weight*image_balance(gates) if self.training else tokens.new_zeros(())
-        return WorkspaceOutput(tokens + self.reader(y, self.reader.attractors(memories)), balance, gates if return_gates else None)
+        if mask is not None:
+            require(mask.dtype == torch.bool and mask.shape == y.shape[:2], 'mask', (mask.dtype, tuple(mask.shape)), f"bool of shape {tuple(y.shape[:2])}, True for a real token")
+            y = y.masked_fill(~mask[...,None], 0) # whatever padding holds
+        memories, gates = self.write(y, mask)
+        xi = self.reader(y, self.reader.attractors(memories))
+        if mask is not None: xi = xi.masked_fill(~mask[...,None], 0)
+        balance = self.balance_weight*image_balance(gates, mask) if self.training else tokens.new_zeros(())
+        return WorkspaceOutput(tokens + xi, balance, gates if return_gates else None)
