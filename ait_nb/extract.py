@@ -31,7 +31,8 @@ def trace(
     "What each workspace sees in evaluation, whom each slot picks, and how far the tokens fall; the last two not where each image has its own memory."
     seen, model = [], deepcopy(model).eval()
     workspaces = [m for m in model.modules() if isinstance(m, (Workspace, ImageWorkspace))]
-    for ws in workspaces: ws.eval_write = False
+    for ws in workspaces:
+        if isinstance(ws, Workspace): ws.eval_write = False
     hooks = [ws.register_forward_pre_hook(lambda ws, args: seen.append((ws, args[0]))) for ws in workspaces]
     model(images, question)
     for hook in hooks: hook.remove()
