@@ -10,6 +10,7 @@ from math import log
 
 import torch
 import torch.nn.functional as F
+from fastcore.basics import patch
 from torch import Tensor, nn
 
 from .balance import cv_squared
@@ -103,26 +104,29 @@ class ImageWorkspace(Memory):
         self.dim, self.balance_weight = dim, balance_weight
         self.writer, self.reader = ImageWriter(dim, memory_dim, memory_heads, bottleneck), DirectionReader(dim, memory_dim, beta)
 
-    def write(self,
-        tokens:Tensor, # y (b n d), normalised by the caller
-        mask:Tensor|None=None, # as of `forward`
-    ) -> tuple[Tensor, Tensor]: # memories γᵢ (b m r), gates (b h m n)
-        "The memory of each image, and who wrote it."
-        candidate, gates = self.writer(self.memory, tokens, mask)
-        return F.normalize(candidate, dim=-1), gates
+# %% ../nbs/07d_image.ipynb #6db85d8b
+@patch
+def write(self:ImageWorkspace,
+    tokens:Tensor, # y (b n d), normalised by the caller
+    mask:Tensor|None=None, # as of `forward`
+) -> tuple[Tensor, Tensor]: # memories γᵢ (b m r), gates (b h m n)
+    "The memory of each image, and who wrote it."
+    candidate, gates = self.writer(self.memory, tokens, mask)
+    return F.normalize(candidate, dim=-1), gates
 
-    def forward(self,
-        tokens:Tensor,           # y (b n d), normalised by the caller
-        mask:Tensor|None=None,   # (b n) bool, True for a real token; the others neither write nor read and come back as they are
-        return_gates:bool=False, # also the gates (b h m n)
-    ) -> WorkspaceOutput:
-        require(tokens.ndim == 3 and tokens.shape[-1] == self.dim, 'tokens.shape', tuple(tokens.shape), f"(batch, tokens, dim={self.dim})")
-        y = autocast_to(tokens)
-        if mask is not None:
-            require(mask.dtype == torch.bool and mask.shape == y.shape[:2], 'mask', (mask.dtype, tuple(mask.shape)), f"bool of shape {tuple(y.shape[:2])}, True for a real token")
-            y = y.masked_fill(~mask[...,None], 0) # whatever padding holds
-        memories, gates = self.write(y, mask)
-        xi = self.reader(y, self.reader.attractors(memories))
-        if mask is not None: xi = xi.masked_fill(~mask[...,None], 0)
-        balance = self.balance_weight*image_balance(gates, mask) if self.training else tokens.new_zeros(())
-        return WorkspaceOutput(tokens + xi, balance, gates if return_gates else None)
+@patch
+def forward(self:ImageWorkspace,
+    tokens:Tensor,           # y (b n d), normalised by the caller
+    mask:Tensor|None=None,   # (b n) bool, True for a real token; the others neither write nor read and come back as they are
+    return_gates:bool=False, # also the gates (b h m n)
+) -> WorkspaceOutput:
+    require(tokens.ndim == 3 and tokens.shape[-1] == self.dim, 'tokens.shape', tuple(tokens.shape), f"(batch, tokens, dim={self.dim})")
+    y = autocast_to(tokens)
+    if mask is not None:
+        require(mask.dtype == torch.bool and mask.shape == y.shape[:2], 'mask', (mask.dtype, tuple(mask.shape)), f"bool of shape {tuple(y.shape[:2])}, True for a real token")
+        y = y.masked_fill(~mask[...,None], 0) # whatever padding holds
+    memories, gates = self.write(y, mask)
+    xi = self.reader(y, self.reader.attractors(memories))
+    if mask is not None: xi = xi.masked_fill(~mask[...,None], 0)
+    balance = self.balance_weight*image_balance(gates, mask) if self.training else tokens.new_zeros(())
+    return WorkspaceOutput(tokens + xi, balance, gates if return_gates else None)

@@ -19,7 +19,7 @@ from .ait import SIZES, AiT, AiTConfig
 from .balance import balance_loss
 from .bottleneck import BottleneckAttention, autocast_to
 from .core import one_of, require, within
-from .image_workspace import ImageWriter, image_balance
+from .image_workspace import ImageWriter, image_balance, read_by_direction
 from .memory import move_priors, only_finite
 from .squash import squash
 from .workspace import Landscape, Reader, WorkspaceOutput, kept
@@ -54,11 +54,10 @@ class VariantReader(Reader):
         y:Tensor,          # tokens (… n d)
         attractors:Tensor, # P (m d), or (… m d) for each image
     ) -> Tensor: # ξ (… n d)
-        states, P = (x.unflatten(-1, (self.heads, -1)) for x in (y, attractors))
-        a, b = (F.normalize(x, dim=-1) if self.unit else x for x in (states, P))
+        states, P = (x.unflatten(-1, (self.heads, -1)).transpose(-2, -3) for x in (y, attractors)) # (… h n c), (… h m c)
         beta = self.beta if self.log_beta is None else self.log_beta.exp()
-        weights = (beta*torch.einsum('...nhc,...mhc->...hnm', a, b)).softmax(-1)
-        return torch.einsum('...hnm,...mhc->...nhc', weights, P).flatten(-2)
+        read = read_by_direction(states, P, beta) if self.unit else (beta*states @ P.mT).softmax(-1) @ P
+        return read.transpose(-2, -3).flatten(-2)
 
 # %% ../nbs/08f_variants.ipynb #ce2e1795
 class Gate(nn.Module):
