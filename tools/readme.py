@@ -35,7 +35,7 @@ def main():
     cells = json.loads((ROOT/'nbs'/'index.ipynb').read_text())['cells']
     text = '\n\n'.join(filter(None, map(part, cells)))
     text = IMAGE.sub(r'](nbs/\1)', text)
-    text = re.sub(r'\]\((\d\d\w+\.ipynb)\)', r'](nbs/\1)', text)
+    text = re.sub(r'\]\((\d\d\w+\.ipynb)(?:#[\w-]+)?\)', r'](nbs/\1)', text) # a notebook on GitHub has no anchors
     dead = [link for link in re.findall(r'\]\((?!https?://|#)([^)\s]+)\)', text) if not (ROOT/link.split('#')[0]).exists()]
     if dead: raise SystemExit(f'README.md would link to what is not there: {", ".join(dead)}')
     (ROOT/'README.md').write_text('<!-- Made from nbs/index.ipynb by `make readme`; edit that. -->\n\n' + text + '\n')
