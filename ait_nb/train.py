@@ -268,6 +268,7 @@ def run_epochs(
     learn:Learner, # ready to train
     epochs:int,    # in all
     state:dict,    # a checkpoint to go on from, or nothing
+    tf32:bool=True,# on a GPU, let float32 products use TF32
 ):
     "Train to the last epoch, from the beginning or from a checkpoint."
     done = state.get('epochs', 0)
@@ -276,7 +277,7 @@ def run_epochs(
         load_strictly(learn.model, state['model'], 'checkpoint.pt')
         learn.opt.load_state_dict(state['opt'])
     learn.dls.train.epoch = done
-    with terminable(), across_ranks(learn): learn.fit(epochs, start_epoch=done)
+    with terminable(), allow_tf32(tf32), across_ranks(learn): learn.fit(epochs, start_epoch=done)
 
 # %% ../nbs/11_train.ipynb #8cd0d198
 def question_metrics(
@@ -310,9 +311,10 @@ def leave_results(
     if this_rank(): return
     model, history = learn.model.eval(), learn.history.epochs
     n, train_s = len(learn.dls.valid_ds), sum(e['seconds'] for e in history)
+    with allow_tf32(about['recipe']['tf32']): scores = class_metrics(learn) | question_metrics(learn) # as the last epoch was scored
     result = dict(schema=1, kind='train') | about | dict(
         config=asdict(model.config), params=sum(p.numel() for p in model.parameters()), epochs=len(history),
-        metrics=dict(accuracy=history[-1]['accuracy'], n_test=n, **class_metrics(learn), **question_metrics(learn)), history=history,
+        metrics=dict(accuracy=history[-1]['accuracy'], n_test=n, **scores), history=history,
         timing=dict(train_s=train_s, images_per_s=len(learn.dls.train)*learn.dls.train.bs*len(history)/train_s),
         **machine(learn.dls.device))
     model.save_pretrained(out/'model')
@@ -391,9 +393,9 @@ def train(
     keep = Checkpoint(out/'checkpoint.pt', checkpoint_every, state.get('whole', True), command=command, torch=str(torch.__version__))
     with name_knobs(r, model, amp), process_group(device := pick_device(device)):
         learn = make_learner(*sets, device, model, r, seed, settings, amp=amp, compile=compile, cbs=run_callbacks(r, seed, state, reset_memory, keep), metrics=ClassAccuracy(len(sets[0].vocab)))
-        with alone(out), allow_tf32(r.tf32): # what is scored is scored as it was trained
+        with alone(out):
             about = dict(git=git_commit(), dataset=dataset, data_variant=variant, model=model, seed=seed, ranks=n_ranks(), split='validation' if holdout else 'test', command=command, recipe=dict(name=recipe, **asdict(r), amp=amp, compile=bool(compile), reset_memory=reset_memory))
-            run_epochs(learn, r.epochs, state)
+            run_epochs(learn, r.epochs, state, r.tf32)
             return leave_results(learn, out, about)
 
 # %% ../nbs/11_train.ipynb #265ae3ed
