@@ -61,6 +61,7 @@ def read_by_direction(
     cosine = F.normalize(y, dim=-1) @ F.normalize(attractors, dim=-1).mT
     return (beta*cosine).softmax(-1) @ attractors
 
+# %% ../nbs/07d_image.ipynb #55332908
 class DirectionReader(nn.Module):
     "Lifts a memory to attractors, and reads them by direction at a temperature that is learned."
     def __init__(self,

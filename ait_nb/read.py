@@ -92,6 +92,7 @@ def program(
     C = max(16, min(columns or (256 if M*size <= 256 else 128), triton.next_power_of_2(d)))
     return dict(D=d, T=tile, M=M, C=C, N=triton.cdiv(d, C)), warps or (4 if d <= 1024 else 8)
 
+# %% ../nbs/07c_read.ipynb #8af779af
 def launch(
     f:Tensor,          # (t d), contiguous
     x:Tensor,          # (t d), contiguous

@@ -112,10 +112,11 @@ def check_result(
 # %% ../nbs/11a_runs.ipynb #1c3885d5
 def pace(
     result:dict, # of a run
-) -> tuple[float, float]: # seconds until the end of the first epoch, of each further one
-    "What a run took."
-    wall = [e['wall'] if 'wall' in e else e['seconds'] for e in result['history']]
-    return result['timing'].get('process_s', sum(wall)) - sum(wall[1:]), median(wall[1:] or wall)
+) -> tuple[float, float]: # seconds of a whole device until the end of the first epoch, of each further one
+    "What a run took, times the share of the device that it had."
+    timing, wall = result['timing'], [e['wall'] if 'wall' in e else e['seconds'] for e in result['history']]
+    share = timing.get('load', 1)
+    return share*(timing.get('process_s', sum(wall)) - sum(wall[1:])), share*median(wall[1:] or wall)
 
 def forecast(
     run:Run,
@@ -126,7 +127,7 @@ def forecast(
     like = [pace(r) for r in known if (r['dataset'], r['model'], r['device']) == (run.options['dataset'], run.options['model'], device)]
     if not like: return None
     first, each = (median(v) for v in zip(*like))
-    return first + (run.recipe().epochs - 1)*each
+    return (first + (run.recipe().epochs - 1)*each)/run.load
 
 # %% ../nbs/11a_runs.ipynb #1bd904f7
 @dataclass
@@ -138,6 +139,7 @@ class Active:
     since:float
     resumed:bool
 
+# %% ../nbs/11a_runs.ipynb #ccca2074
 class Runner:
     "Works through a table of runs."
     def __init__(self,
@@ -305,8 +307,8 @@ def work(self:Runner,
 @patch
 def known(self:Runner) -> list[dict]: # results
     "What has run before, for a forecast."
-    found = [json.loads(p.read_text()) for p in (*self.results.glob('*.json'), *self.out.glob('*/result.json'))]
-    return [r for r in found if r.get('kind') == 'train']
+    own = (p for p in self.out.glob('*/result.json') if not (self.results/f'{p.parent.name}.json').exists())
+    return [r for r in (json.loads(p.read_text()) for p in (*self.results.glob('*.json'), *own)) if r.get('kind') == 'train']
 
 # %% ../nbs/11a_runs.ipynb #9d98da96
 @patch
