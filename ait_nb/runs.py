@@ -93,10 +93,11 @@ def state(
 # %% ../nbs/11a_runs.ipynb #0b5f6ca0
 def plain_command(
     command:str, # as a result keeps it
+    *also:str,   # options to leave out, too
 ) -> list[str]: # its words
     "A command without places and without what is the default anyway."
     words = shlex.split(command)
-    for name, values in dict(data=None, out=None, variant=('stream', 'corrected'), family=('binary',)).items():
+    for name, values in dict(data=None, out=None, variant=('stream', 'corrected'), family=('binary',), **dict.fromkeys(also)).items():
         i = words.index(f'--{name}') if f'--{name}' in words else None
         if i and (values is None or words[i+1] in values): del words[i:i+2]
     return words
@@ -124,7 +125,8 @@ def forecast(
     device:str,       # name of the device
 ) -> float|None: # seconds; None where nothing like it has run
     "How long a run will take."
-    like = [pace(r) for r in known if (r['dataset'], r['model'], r['device']) == (run.options['dataset'], run.options['model'], device)]
+    def work(command): return plain_command(command, 'recipe', 'seed', 'epochs', 'lr', 'holdout') # what an epoch has to do
+    like = [pace(r) for r in known if r['device'] == device and work(r['command']) == work(run.command)]
     if not like: return None
     first, each = (median(v) for v in zip(*like))
     return (first + (run.recipe().epochs - 1)*each)/run.load
