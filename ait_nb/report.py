@@ -62,7 +62,7 @@ def standard_error(
 class Difference(NamedTuple):
     "How much better one model is than another, in points."
     mean:float # over seeds
-    half:float # of the width of its 95% interval; NaN for one seed
+    half:float # half the width of its 95% interval; NaN for one seed
     n:int      # seeds
 
     @property
