@@ -120,7 +120,7 @@ def pace(
     share = timing.get('load', 1)
     return share*(timing.get('process_s', sum(wall)) - sum(wall[1:])), share*median(wall[1:] or wall)
 
-@cache # the runner asks several times a second
+@cache # a report asks it of each result for each run
 def workload(
     command:str, # as a result keeps it
 ) -> tuple: # its words
@@ -282,16 +282,14 @@ def room(self:Runner,
 @patch
 def begin_what_fits(self:Runner,
     end:float,  # on the clock `time.monotonic`
-    whole:bool, # begin only what is forecast to end by then
-    known:list, # results, for the forecast
+    takes:dict, # name of a run → seconds by forecast; it is begun only if it ends by then, and any that is not here
 ):
     "Start, of what is to do, all that there is room and time for."
     for run in list(self.todo):
         if self.busy(run): continue
         if self.state(run) == 'finished': self.collect(run)
         elif self.state(run) != 'done':
-            seconds = forecast(run, known, self.device) if whole else None
-            if seconds and time.monotonic() + seconds > end: continue
+            if time.monotonic() + (takes.get(run.name) or 0) > end: continue
             if not (device := self.room(run)): continue
             self.start(run, device)
         self.todo.remove(run)
@@ -304,12 +302,12 @@ def work(self:Runner,
     patience:float=20.,         # seconds that a run may take to stop
 ):
     "Work through the table, as far as time allows."
-    end, known = time.monotonic() + seconds - patience, self.known()
+    end, takes = time.monotonic() + seconds - patience, {r['name']: r['seconds'] for r in self.report()} if whole else {}
     try:
         with terminable():
             while time.monotonic() < end:
                 self.settle()
-                self.begin_what_fits(end, whole, known)
+                self.begin_what_fits(end, takes)
                 if not self.active and not any(map(self.busy, self.todo)): break
                 time.sleep(.2)
     finally: self.stop(patience)
