@@ -216,6 +216,7 @@ def collect(self:Runner,
     result = json.loads((folder/'result.json').read_text())
     result['timing'] |= {k: v for k, v in dict(process_s=seconds, load=run.load if run.load < 1 else None).items() if v}
     write_atomically(self.results/f'{run.name}.json', lambda p: p.write_text(json.dumps(result, indent=1)))
+    self.say(f"{run.name} done{'' if seconds is None else f' in {seconds:.0f} s'}: {result['metrics']['accuracy']:.2f}%")
 
 # %% ../nbs/11a_runs.ipynb #49433605
 @patch
@@ -238,10 +239,7 @@ def settle(self:Runner):
     for a in [a for a in self.active if a.process.poll() is not None]:
         self.active.remove(a)
         if a.process.returncode: self.fail(a.run, a.process.returncode)
-        else:
-            seconds = time.monotonic() - a.since
-            self.collect(a.run, None if a.resumed else seconds)
-            self.say(f"{a.run.name} done in {seconds:.0f} s: {json.loads((self.results/f'{a.run.name}.json').read_text())['metrics']['accuracy']:.2f}%")
+        else: self.collect(a.run, None if a.resumed else time.monotonic() - a.since)
 
 # %% ../nbs/11a_runs.ipynb #b31bfd5a
 @patch
@@ -255,8 +253,8 @@ def stop(self:Runner,
         try: a.process.wait(max(0, end - time.monotonic()))
         except subprocess.TimeoutExpired: a.process.kill()
         a.process.wait()
-        self.say(f"{a.run.name} stopped")
         if self.state(a.run) == 'finished': self.collect(a.run) # it ended in this very moment
+        else: self.say(f"{a.run.name} stopped")
     self.active = []
 
 # %% ../nbs/11a_runs.ipynb #578b42b2
@@ -290,7 +288,7 @@ def begin_what_fits(self:Runner,
         if self.state(run) == 'finished': self.collect(run)
         elif self.state(run) != 'done':
             if time.monotonic() + (takes.get(run.name) or 0) > end: continue
-            if not (device := self.room(run)): continue
+            if not (device := self.room(run)): break
             self.start(run, device)
         self.todo.remove(run)
 
