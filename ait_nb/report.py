@@ -103,7 +103,8 @@ def table(
     "A table that notebooks, the site and the README all show."
     names = list(rows[0])
     lines = [names, ['---']*len(names), *([str(r[n]) for n in names] for r in rows)]
-    return Markdown('\n'.join(f"| {' | '.join(line)} |" for line in lines))
+    text = '\n'.join(f"| {' | '.join(line)} |" for line in lines)
+    return Markdown(text.replace(' ± ', '\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}')) # a value and its error stay on one line
 
 # %% ../nbs/13_report.ipynb #cd342dc0
 def accuracy_table(
