@@ -16,7 +16,7 @@ from .ait import AiT
 from .bottleneck import autocast_to
 from .core import one_of, require
 from .read import end_of_block, reads_on
-from .squash import squash, unsquash
+from .squash import check_mask, squash, unsquash
 from .workspace import Reader, Workspace, WorkspaceOutput
 
 # %% ../nbs/08a_frozen.ipynb #06157c0c
@@ -51,7 +51,7 @@ def forward(self:FrozenWorkspace,
     mask:Tensor|None=None, # (b n) bool, True for a real token; the others come back as they are
 ) -> WorkspaceOutput: # y + ξ, and balance 0
     require(tokens.shape[-1] == self.dim, 'tokens.shape', tuple(tokens.shape), f"(batch, tokens, dim={self.dim})")
-    if mask is not None: require(mask.dtype == torch.bool and mask.shape == tokens.shape[:2], 'mask', (mask.dtype, tuple(mask.shape)), f"bool of shape {tuple(tokens.shape[:2])}, True for a real token")
+    if mask is not None: check_mask(mask, tokens)
     if self.reader is None: return WorkspaceOutput(tokens, tokens.new_zeros(()))
     y = squash(autocast_to(tokens))
     new = unsquash(y + self.reader(y, self.known(y)), tokens.shape[0])

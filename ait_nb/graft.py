@@ -10,6 +10,7 @@ import re
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
+import torch
 from torch import Tensor, nn
 
 from .core import require
@@ -69,8 +70,10 @@ def graft(
     chosen, kinds = [n for n in names if fits(n.split('.'))], {re.sub(r'\d+', '*', n) for n in names}
     near = get_close_matches(pattern, sorted(kinds), 4, 0.)
     require(len(chosen) > 0, 'pattern', pattern, f"the name of a module in {type(host).__name__}, such as {', '.join(near)}")
+    first = next(host.parameters(), None)
+    require(first is not None and first.dtype == torch.float32, 'host', type(host).__name__, "a model with float32 parameters; mixed precision comes by autocast")
     for name in chosen:
         parent, _, child = name.rpartition('.')
         grown = WithWorkspace(host.get_submodule(name), workspace(dim, **fields))
-        setattr(host.get_submodule(parent), child, grown.to(next(host.parameters()).device).train(host.training))
+        setattr(host.get_submodule(parent), child, grown.to(first.device).train(host.training))
     return Grafted(host)

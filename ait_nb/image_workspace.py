@@ -17,6 +17,7 @@ from .balance import cv_squared
 from .bottleneck import BottleneckAttention, autocast_to, dense_gates
 from .core import positive, positive_int, require, within
 from .memory import Memory
+from .squash import check_mask
 from .topk import winners
 from .workspace import WorkspaceOutput
 
@@ -33,7 +34,7 @@ class ImageWriter(BottleneckAttention):
         with torch.autocast(y.device.type, enabled=False):
             asked, said = self.asked(priors), y
             if mask is not None: # one more number for each: 1 in a question, and in padding what no score makes good
-                asked, said = F.pad(asked, (0, 1), value=1), torch.cat([y, (~mask)[...,None]*-1e9], -1).to(y.dtype)
+                asked, said = F.pad(asked, (0, 1), value=1), torch.cat([y, (~mask)[...,None]*max(-1e9, torch.finfo(y.dtype).min)], -1).to(y.dtype)
             best, index = winners(asked.expand(len(y), -1, -1), said, self.bottleneck)
             gates = dense_gates(best.softmax(-1), index, y.shape[1]).unflatten(1, (self.heads, -1))
             heard = torch.einsum('bhmn,bnhr->bmhr', gates, v.to(gates.dtype))
@@ -122,10 +123,11 @@ def forward(self:ImageWorkspace,
     return_gates:bool=False, # also the gates (b h m n)
 ) -> WorkspaceOutput:
     require(tokens.ndim == 3 and tokens.shape[-1] == self.dim, 'tokens.shape', tuple(tokens.shape), f"(batch, tokens, dim={self.dim})")
+    require(tokens.shape[0]*tokens.shape[1] > 0, 'tokens.shape', tuple(tokens.shape), "at least one token")
     y = autocast_to(tokens)
     if mask is not None:
-        require(mask.dtype == torch.bool and mask.shape == y.shape[:2], 'mask', (mask.dtype, tuple(mask.shape)), f"bool of shape {tuple(y.shape[:2])}, True for a real token")
-        y = y.masked_fill(~mask[...,None], 0) # whatever padding holds
+        check_mask(mask, y)
+        y = y.masked_fill(~mask[...,None], 1) # whatever padding holds; a row of zeros would have no direction
     memories, gates = self.write(y, mask)
     xi = self.reader(y, self.reader.attractors(memories))
     if mask is not None: xi = xi.masked_fill(~mask[...,None], 0)

@@ -11,7 +11,7 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor
 
-from .core import require
+from .core import positive_int, require
 
 try: import triton, triton.language as tl
 except ImportError: triton = None # no Triton for this platform: `torch.topk` does all the work
@@ -119,7 +119,8 @@ def winners(
 ) -> tuple[Tensor, Tensor]: # their scores (g s k), float32 or wider, in no particular order, and their tokens (g s k)
     "The k largest of QUᵀ for each question; differentiable in both once."
     t = said.shape[1]
-    with torch.autocast(said.device.type, enabled=False): return Winners.apply(asked.to(said.dtype), said, min(k or t, t))
+    if k is not None: positive_int(k=k)
+    with torch.autocast(said.device.type, enabled=False): return Winners.apply(asked.to(said.dtype), said, t if k is None else min(k, t))
 
 # %% ../nbs/03a_topk.ipynb #48b59892
 class Rejoined(torch.autograd.Function):

@@ -47,6 +47,7 @@ def sincos_position(
     dim:int,  # d, a multiple of 4
 ) -> Tensor: # (n d): a quarter each of sin and cos of the row, sin and cos of the column
     "Fixed two-dimensional sine and cosine positions."
+    require(dim % 4 == 0, 'dim', dim, "a multiple of 4")
     frequency = 10_000 ** -(torch.arange(dim//4) / (dim//4))
     angle = torch.arange(side)[:,None] * frequency
     wave = torch.cat([angle.sin(), angle.cos()], 1)

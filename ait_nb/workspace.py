@@ -184,8 +184,8 @@ class Workspace(Landscape):
         row, writes = squash(autocast_to(tokens)), self.writer is not None and (self.training or self.eval_write)
         require(row.shape[-1] == self.dim, 'tokens.shape', tuple(tokens.shape), f"(batch, tokens, dim={self.dim})")
         if return_gates: require(self.writer is not None, 'return_gates', True, "False with write='none', where no token competes")
-        if mask is not None and writes: require(self.writer.takes_mask, 'mask', tuple(mask.shape), "left out in training by several processes")
         real = None if mask is None else real_places(mask, tokens)
+        if mask is not None and writes: require(self.writer.takes_mask, 'mask', tuple(mask.shape), "left out in training by several processes")
         y = row if real is None else row[real]
         old, rejoins = kept(self.memory) if writes else self.memory, self.rejoins and writes and not return_gates
         with torch.set_grad_enabled(torch.is_grad_enabled() and not rejoins):
@@ -220,7 +220,11 @@ class GlobalWorkspace(Workspace):
         eval_write:bool=False,    # write in evaluation too, as the authors' code does
     ):
         super().__init__(slots, memory_dim, memory_init)
-        positive_int(dim=dim, memory_heads=memory_heads)
+        positive_int(dim=dim, memory_heads=memory_heads, hopfield_steps=hopfield_steps)
+        if bottleneck is not None: positive_int(bottleneck=bottleneck)
+        within(0, 1, alpha=alpha)
+        positive(beta=beta)
+        within(0, 1e6, balance_weight=balance_weight, beta=beta)
         one_of("ema", "grad", "none", write=write)
         one_of("hopfield", "attention", "none", read=read)
         one_of(True, False, eval_write=eval_write)

@@ -48,7 +48,7 @@ function rest(xi, P, beta, most = 100, tol = 1e-3) {
   return xi
 }
 
-// How many attractors take part: 1/Σp², from 1 to m.
+// How many attractors take part: 1/Σw², from 1 to m.
 const participation = w => 1/w.reduce((sum, p) => sum + p*p, 0)
 
 function kind(w) {
