@@ -68,11 +68,13 @@ class Augment(Callback):
         self.loss = partial(F.cross_entropy, label_smoothing=smoothing)
 
     def before_fit(self):
-        self.plain = self.learn.loss_func
+        if self.learn.loss_func is not self.loss: self.plain = self.learn.loss_func # else a Ctrl-C left it there
         mixes = [kind(alpha=alpha, num_classes=len(self.dls.vocab)) for kind, alpha in self.mixes]
         self.mix = v2.RandomChoice(mixes) if len(mixes) > 1 else mixes[0] if mixes else None
     def before_train(self): self.learn.loss_func = self.loss
     def after_train(self): self.learn.loss_func = self.plain
+    def before_validate(self):
+        if self.learn.loss_func is self.loss: self.learn.loss_func = self.plain
     def after_fit(self): self.learn.loss_func = self.plain
 
     def before_batch(self):

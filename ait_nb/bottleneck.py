@@ -147,5 +147,5 @@ class BottleneckAttention(Competition):
         with torch.autocast(tokens.device.type, enabled=False):
             gates, index = self.compete(priors, tokens)
             heard = self.collect(gates, index, v)
-            candidate = self.norm(priors + self.out(torch.einsum('hmr->mhr', heard).flatten(1)))
+            candidate = self.norm(priors + self.out(torch.einsum('hmr->mhr', heard).flatten(1).to(priors.dtype)))
         return Competed(candidate, gates, index)

@@ -52,9 +52,10 @@ class Grafted(nn.Module):
 
     def forward(self, *args, **kwargs) -> AiTOutput: # as the host takes them
         self.collect()
-        logits = self.host(*args, **kwargs)
+        try: logits = self.host(*args, **kwargs)
+        finally: found = self.collect() # after an error, too: a graph is not kept
         require(isinstance(logits, Tensor), 'host', type(self.host).__name__, f"a model that returns logits, a tensor; it returned {type(logits).__name__}")
-        return AiTOutput(logits, sum(self.collect(), logits.new_zeros(())))
+        return AiTOutput(logits, sum(found, logits.new_zeros(())))
 
 # %% ../nbs/07a_graft.ipynb #c490b9eb
 def graft(
@@ -76,4 +77,7 @@ def graft(
         parent, _, child = name.rpartition('.')
         grown = WithWorkspace(host.get_submodule(name), workspace(dim, **fields))
         setattr(host.get_submodule(parent), child, grown.to(first.device).train(host.training))
+    for m in host.modules(): # PyTorch's own encoder, in evaluation, would read the weights of its modules and call none of them
+        if isinstance(m, nn.TransformerEncoderLayer): m.activation_relu_or_gelu = 0
+        if isinstance(m, nn.TransformerEncoder): m.use_nested_tensor = False
     return Grafted(host)

@@ -35,10 +35,10 @@ class ImageWriter(BottleneckAttention):
             asked, said = self.asked(priors), y
             if mask is not None: # one more number for each: 1 in a question, and in padding what no score makes good
                 asked, said = F.pad(asked, (0, 1), value=1), torch.cat([y, (~mask)[...,None]*max(-1e9, torch.finfo(y.dtype).min)], -1).to(y.dtype)
-            best, index = winners(asked.expand(len(y), -1, -1), said, self.bottleneck)
+            best, index = winners(asked.expand(y.shape[0], -1, -1), said, self.bottleneck)
             gates = dense_gates(best.softmax(-1), index, y.shape[1]).unflatten(1, (self.heads, -1))
             heard = torch.einsum('bhmn,bnhr->bmhr', gates, v.to(gates.dtype))
-            return self.norm(priors + self.out(heard.flatten(2))), gates
+            return self.norm(priors + self.out(heard.flatten(2).to(priors.dtype))), gates
 
 # %% ../nbs/07d_image.ipynb #69a90402
 def image_balance(

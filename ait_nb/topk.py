@@ -117,7 +117,7 @@ def winners(
     said:Tensor,  # U (g t c), as wide as it is to be multiplied
     k:int|None,   # winners for each question, clipped to t; None: t
 ) -> tuple[Tensor, Tensor]: # their scores (g s k), float32 or wider, in no particular order, and their tokens (g s k)
-    "The k largest of QUᵀ for each question; differentiable in both once."
+    "The k largest of QUᵀ for each question; differentiable in both, twice."
     t = said.shape[1]
     if k is not None: positive_int(k=k)
     with torch.autocast(said.device.type, enabled=False): return Winners.apply(asked.to(said.dtype), said, t if k is None else min(k, t))
@@ -134,6 +134,9 @@ class Rejoined(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad_gates, grad_scores):
         said, asked, keys, gates, index, weight = ctx.saved_tensors
+        if torch.is_grad_enabled(): # a second derivative is wanted, which the gates have a part in
+            if weight is not None: raise RuntimeError("rejoin has no second derivative where a weight is given")
+            gates = wide_product(asked[None].to(said.dtype), said.mT[None])[0].gather(-1, index).softmax(-1)
         grad_best = gates*(grad_gates - (gates*grad_gates).sum(-1, keepdim=True)) # through the softmax
         rows = torch.cat([grad_scores.new_zeros(len(asked), len(said)), grad_scores.mT]).to(said.dtype)
         if weight is None: rows.scatter_(1, index, grad_best.to(said.dtype))
@@ -150,5 +153,5 @@ def rejoin(
     index:Tensor, # (s k) the winners of QUᵀ
     weight:Tensor|None=None, # (s k) times which a winner's gradient counts; 0 for one that is not among these tokens, wherever its index points
 ) -> tuple[Tensor, Tensor]: # G, now with the gradient to Q and U, and UPᵀ (t m), float32 or wider
-    "Attach gates to the questions and tokens they came from, together with the scores of further keys; differentiable once."
+    "Attach gates to the questions and tokens they came from, together with the scores of further keys; without a weight differentiable twice."
     with torch.autocast(said.device.type, enabled=False): return Rejoined.apply(said, asked, keys, gates.detach(), index, weight)

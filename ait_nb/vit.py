@@ -11,7 +11,7 @@ __all__ = ['SIZES', 'postnorm', 'published', 'patchify', 'project', 'sincos_posi
            'vit_relational_published']
 
 # %% ../nbs/01_vit.ipynb #4a3c127b
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Callable, NamedTuple
 
@@ -175,7 +175,8 @@ class Host(nn.Module, Pretrained):
         config:HostConfig, # all sizes and options
     ):
         super().__init__()
-        self.config, self.embed, self.head = config, Embed(config), Head(config)
+        self.config = config = replace(config) # its own: what the data tell is written into it
+        self.embed, self.head = Embed(config), Head(config)
 
     def encode(self,
         x:Tensor, # (b n d)

@@ -185,6 +185,7 @@ class Workspace(Landscape):
         require(row.shape[-1] == self.dim, 'tokens.shape', tuple(tokens.shape), f"(batch, tokens, dim={self.dim})")
         if return_gates: require(self.writer is not None, 'return_gates', True, "False with write='none', where no token competes")
         real = None if mask is None else real_places(mask, tokens)
+        if writes: require(torch.finfo(self.memory.dtype).bits >= 32, 'memory.dtype', self.memory.dtype, "float32 or wider where it is written; mixed precision comes by autocast")
         if mask is not None and writes: require(self.writer.takes_mask, 'mask', tuple(mask.shape), "left out in training by several processes")
         y = row if real is None else row[real]
         old, rejoins = kept(self.memory) if writes else self.memory, self.rejoins and writes and not return_gates

@@ -8,6 +8,7 @@ every command says its --help, and mypy checks a program of a user's own.
 """
 import os, re, subprocess, sys, tarfile, tempfile, venv, zipfile
 from configparser import ConfigParser
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,6 +64,17 @@ def check_contents(wheel, sdist):
     if missing - packed: sys.exit(f"wheel_test: {sdist.name} lacks {sorted(missing - packed)}")
 
 
+def check_requirements():
+    "What the package imports, settings.ini asks for; the borrowed environment has more, so nobody else would notice."
+    cp = ConfigParser(delimiters=['='])
+    cp.read(ROOT/'settings.ini')
+    asked, of = {re.split(r'[<>=]', r)[0] for r in cp['DEFAULT']['requirements'].split()}, packages_distributions()
+    code = '\n'.join(p.read_text() for p in (ROOT/'ait_nb').glob('*.py'))
+    used = {m.group(1) for m in re.finditer(r'^(?:import|from) (\w+)', code, re.M)} - sys.stdlib_module_names - {'ait_nb'}
+    lacking = {name for name in used if not asked & {d.lower() for d in of.get(name, ())}}
+    if lacking: sys.exit(f"wheel_test: settings.ini does not ask for {sorted(lacking)}, which the package imports")
+
+
 def install(wheel, folder):
     "A new environment with the wheel in it; other packages are those of the environment that runs this."
     venv.create(folder, with_pip=False)
@@ -107,6 +119,7 @@ def main():
         dist.mkdir(parents=True, exist_ok=True)
         wheel, sdist = build(dist)
         check_contents(wheel, sdist)
+        check_requirements()
         clean = folder/'clean'
         python = install(wheel, clean)
         version, blocks, commands = check_use(python, clean)
