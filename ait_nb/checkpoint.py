@@ -51,7 +51,10 @@ class Checkpoint(Callback):
     def after_epoch(self):
         done = self.epoch + 1
         if self.history.n and (done % self.every == 0 or done == self.n_epoch): self.save(done)
-    def save(self, done):
+    def save(self,
+        done:int, # epochs
+    ):
+        "Write the run's state; the file before it stays beside it."
         self.path.parent.mkdir(parents=True, exist_ok=True)
         state, buffer = dict(self.about, format=FORMAT, epochs=done, history=self.history.epochs, model=get_model(self.model).state_dict(), opt=self.opt.state_dict()), BytesIO()
         torch.save(state | dict(sha256=fingerprint(state)), buffer)

@@ -7,13 +7,13 @@ __all__ = ['DDP_OPTIONS', 'this_rank', 'n_ranks', 'Summed', 'Gathered', 'RanksWr
            'recompute', 'sums', 'AcrossRanks', 'process_group', 'across_ranks']
 
 # %% ../nbs/10d_ranks.ipynb #77379d43
-import gc, os, warnings
+import gc, warnings
 from contextlib import contextmanager
 from functools import partial
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from accelerate import DistributedDataParallelKwargs

@@ -7,9 +7,9 @@ __all__ = ['RUN_OPTIONS', 'STATES', 'Run', 'expand', 'read_table', 'state', 'pla
            'forecast', 'Active', 'Runner', 'share_of_cores', 'in_words', 'ait_runs']
 
 # %% ../nbs/11a_runs.ipynb #cc10bf5c
-import json, os, shlex, shutil, subprocess, sys, time, tomllib
+import json, os, re, shlex, shutil, subprocess, sys, time, tomllib
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -20,10 +20,10 @@ from fastcore.basics import patch
 from fastcore.script import Param, call_parse, store_true
 from filelock import FileLock, Timeout
 
-from .core import one_of, positive, require, within
+from .core import one_of, positive, positive_int, require, within
 from .recipes import pick_recipe
 from .saved import write_atomically
-from .train import DATASETS, MODELS, command_line, git_commit, machine, pick_device, terminable, train
+from .train import DATASETS, MODELS, command_line, git_commit, machine, parse_fields, pick_device, run_callbacks, split_settings, terminable, train
 
 # %% ../nbs/11a_runs.ipynb #c6356d16
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,14 @@ class Run:
         one_of(*DATASETS, dataset=self.options['dataset'])
         one_of(*MODELS, model=self.options['model'])
         within(0.01, 1, load=self.load)
-        self.recipe()
+        require(isinstance(self.tag, str) and re.fullmatch(r'[\w.+-]*', self.tag), 'tag', self.tag, "text of letters, digits and . _ + -, for it becomes part of a file's name")
+        for name in ('seed', 'holdout'):
+            v = self.options.get(name, 0)
+            require(type(v) is int and 0 <= v < 2**31, name, v, f"an integer in [0, {2**31 - 1}]")
+        for name, v in self.options.items():
+            if train.__annotations__[name] is store_true: one_of(True, False, **{name: v})
+            if train.__annotations__[name] is str: require(isinstance(v, str), name, v, "text")
+        self.check_settings()
 
     @property
     def stem(self) -> str: return '-'.join(filter(None, [self.options[k] for k in ('dataset', 'model', 'recipe')] + [self.tag]))
@@ -46,7 +53,16 @@ class Run:
     def name(self) -> str: return f"{self.stem}-s{self.options['seed']}"
     @property
     def command(self) -> str: return command_line(**self.options)
-    def recipe(self): return pick_recipe(self.options['recipe'], self.options['dataset'], epochs=self.options.get('epochs'))
+    def settings(self) -> tuple[dict, dict]: return split_settings(parse_fields(self.options.get('set'))) # of the recipe, of the model
+    def recipe(self): return pick_recipe(self.options['recipe'], self.options['dataset'], **{k: self.options.get(k) for k in ('epochs', 'batch_size', 'lr')}, **self.settings()[0])
+
+# %% ../nbs/11a_runs.ipynb #90da1e3c
+@patch
+def check_settings(self:Run):
+    "Refuse numbers that the recipe does not take, and fields that the model does not have."
+    run_callbacks(self.recipe(), self.options['seed'], {}, False, None)
+    config = MODELS[self.options['model']].__annotations__['return'].config_class
+    config.__new__(config, **self.settings()[1])
 
 # %% ../nbs/11a_runs.ipynb #bcdd4307
 RUN_OPTIONS = tuple(k for k in train.__annotations__ if k not in ('data', 'device', 'out', 'resume', 'checkpoint_every', 'return'))
@@ -56,8 +72,10 @@ def expand(
     defaults:dict, # of that table
 ) -> list[Run]: # one for each combination of what is listed
     "The runs of one row."
+    for o in (defaults, row): require(isinstance(o.get('set', {}), dict), 'set', o.get('set'), "a table such as {depth = 1}")
     row = defaults | row | dict(set=[defaults.get('set', {}) | row.get('set', {})])
     for name in row: require(name in (*RUN_OPTIONS, 'tag', 'load'), 'table', name, f"one of {', '.join((*RUN_OPTIONS, 'tag', 'load'))}")
+    for name, v in row.items(): require(v != [], name, v, "a value, or a list of at least one")
     def run(**o):
         o['set'] = [f'{k}={v}' for k, v in o['set'].items()]
         given = dict(recipe='paper', seed=0) | {k: v for k, v in o.items() if k in RUN_OPTIONS}
@@ -74,7 +92,10 @@ def read_table(
     try: content = tomllib.loads(path.read_text())
     except tomllib.TOMLDecodeError as e: raise ValueError(f"table={str(path)!r}: must be TOML ({e})") from None
     require(content.keys() <= {'defaults', 'run'} and content.get('run'), 'table', str(path), "a TOML file with rows [[run]] and, if wanted, [defaults], and nothing else")
-    runs = [run for row in content['run'] for run in expand(row, content.get('defaults', {}))]
+    rows, defaults = content['run'], content.get('defaults', {})
+    require(isinstance(rows, list) and all(isinstance(row, dict) for row in rows), 'run', rows, "tables, each under [[run]] in double brackets")
+    require(isinstance(defaults, dict), 'defaults', defaults, "a table, under [defaults]")
+    runs = [run for row in rows for run in expand(row, defaults)]
     twice = [name for name, n in Counter(r.name for r in runs).items() if n > 1]
     require(not twice, 'table', twice, "without two runs of one name; a tag tells them apart")
     return runs
@@ -109,7 +130,7 @@ def check_result(
 ):
     "A result must come from the run of which it bears the name."
     command = json.loads(path.read_text())['command']
-    require(plain_command(command) == plain_command(run.command), 'results', str(path), f"made by `{run.command}`, as the table says; it was made by `{command}`. Give the run a tag, or move the result away")
+    require(plain_command(command) == plain_command(run.command), 'results', str(path), f"made by `{run.command}`, as the table says; it was made by `{command}`. Give the run a tag, or move {path.parent if path.name == 'result.json' else path} away")
 
 # %% ../nbs/11a_runs.ipynb #1c3885d5
 def pace(
@@ -162,11 +183,15 @@ class Runner:
         retry:bool=False,           # try again what failed
     ):
         self.runs, self.results, self.out, self.data = read_table(table), Path(results), Path(out), data or {}
-        for name in self.data: one_of(*DATASETS, data=name)
+        positive_int(checkpoint_every=checkpoint_every)
+        for name, path in self.data.items():
+            one_of(*DATASETS, data=name)
+            require(path and Path(path).exists(), 'data', f'{name}={path}', f"the path of a copy of {name} that exists")
         self.devices = devices or ([f'cuda:{i}' for i in range(torch.cuda.device_count())] or ['cpu'])
-        self.checkpoint_every, self.active, self.device = checkpoint_every, [], machine(pick_device(self.devices[0]))['device']
+        self.checkpoint_every, self.active, self.device = checkpoint_every, [], machine([pick_device(d) for d in self.devices][0])['device']
         for r in self.runs:
             if self.state(r) == 'done': check_result(r, self.results/f'{r.name}.json')
+            if self.state(r) == 'finished': check_result(r, self.out/r.name/'result.json')
         self.todo = [r for r in self.runs if self.state(r) not in ('done', *(() if retry else ('failed',)))]
 
     def state(self, run:Run) -> str: return state(run, self.results, self.out)
@@ -210,6 +235,7 @@ def collect(self:Runner,
 ):
     "Copy what a run left behind to the results."
     folder, first = self.out/run.name, min(r.options['seed'] for r in self.runs if r.stem == run.stem)
+    check_result(run, folder/'result.json')
     self.results.mkdir(parents=True, exist_ok=True)
     if run.options['seed'] == first and (folder/'extract.npz').exists():
         write_atomically(self.results/f'{run.name}.npz', lambda p: shutil.copyfile(folder/'extract.npz', p))

@@ -154,6 +154,7 @@ def write_batch(self:VariantWorkspace,
     old:Tensor, # γ (m r)
     y:Tensor,   # tokens (b n d)
 ) -> tuple[Tensor, Tensor, Tensor]: # to read (m r), to keep (m r), balance loss
+    "One memory for the batch; in evaluation the one that is kept."
     if not self.training: return old, old, old.new_zeros(())
     candidate, gates, index = self.writer(old, Y := squash(y))
     new = only_finite(self.move(old, candidate, self.config.alpha), old)
@@ -164,6 +165,7 @@ def write_image(self:VariantWorkspace,
     old:Tensor, # γ (m r)
     y:Tensor,   # tokens (b n d)
 ) -> tuple[Tensor, Tensor, Tensor]: # to read (b m r), to keep (m r), balance loss
+    "A copy for each image; what is kept is the mean of the candidates."
     (candidate, gates), c = self.writer(old, y), self.config
     keep = only_finite(self.move(old, candidate.mean(0), c.alpha), old)
     copy = self.move(old, candidate, c.alpha if c.image_alpha is None else c.image_alpha)
@@ -174,6 +176,6 @@ class VariantAiT(AiT):
     "An AiT with the switches of `VariantConfig`."
     config_class = VariantConfig
 
-def ait_tiny_variant(**fields): return VariantAiT(VariantConfig(**(SIZES['tiny'] | fields)))
-def ait_small_variant(**fields): return VariantAiT(VariantConfig(**(SIZES['small'] | fields)))
-def ait_relational_variant(**fields): return VariantAiT(VariantConfig(**(SIZES['relational'] | fields)))
+def ait_tiny_variant(**fields) -> VariantAiT: return VariantAiT(VariantConfig(**(SIZES['tiny'] | fields)))
+def ait_small_variant(**fields) -> VariantAiT: return VariantAiT(VariantConfig(**(SIZES['small'] | fields)))
+def ait_relational_variant(**fields) -> VariantAiT: return VariantAiT(VariantConfig(**(SIZES['relational'] | fields)))

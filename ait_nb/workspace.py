@@ -129,7 +129,7 @@ class Reader(nn.Module):
 
 # %% ../nbs/07_workspace.ipynb #35628749
 def balance_and_read(
-    writer:Writer,
+    writer:Writer,   # that gave `written`
     reader:Reader,   # a single Hopfield step
     old:Tensor,      # γ before the write (m r)
     written:Written, # what the write gave, without a gradient
