@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from fastcore.script import Param, call_parse
 from torch import Tensor, nn
 
+from .ait import SIZES
 from .core import one_of, positive_int, require
 from .data import ImageSet, image_dls
 from .frozen import freeze
@@ -205,6 +206,7 @@ def cases(
     sizes:tuple=("small", "medium", "base"), # of the models
 ) -> list[dict]: # arguments of `bench_row`
     "The settings that a family compares."
+    for size in sizes: one_of(*SIZES, sizes=size)
     three = lambda size: (f'vit_{size}', f'vit_{size}_postnorm', f'ait_{size}')
     pair = lambda size: three(size)[::2]
     both = lambda **kw: [dict(model=m, head="mean", **kw) for m in pair("small")]
@@ -257,16 +259,18 @@ def bench(
     "Measure families of settings and write the record after each row."
     start = time.monotonic()
     about = machine(pick_device(device))
+    learner = [lambda m=m: learner_rows(m, device=device) for m in ("vit_small", "ait_small")]
+    todo = [(f, work) for f in families for work in (learner if f == "learner" else [lambda c=c: [measure(c, device)] for c in cases(f, sizes)])]
+    require(not out.is_dir(), 'out', str(out), "a file, not a folder")
+    out.parent.mkdir(parents=True, exist_ok=True)
     record = dict(schema=1, kind="bench", **about, git=git_commit(), families=list(families), rows=[], left_out=0)
     def keep(rows):
         for row in rows: print(line(row), flush=True)
         record['rows'] += rows
         write_atomically(out, lambda p: p.write_text(json.dumps(record, indent=1) + '\n'))
-    for family in families:
-        todo = [lambda m=m: learner_rows(m, device=device) for m in ("vit_small", "ait_small")] if family == "learner" else [lambda c=c: [measure(c, device)] for c in cases(family, sizes)]
-        for work in todo:
-            if time.monotonic() - start > limit: record['left_out'] += 1
-            else: keep([dict(family=family, **row) for row in work()])
+    for family, work in todo:
+        if time.monotonic() - start > limit: record['left_out'] += 1
+        else: keep([dict(family=family, **row) for row in work()])
     keep([])
     return record
 
@@ -280,7 +284,6 @@ def ait_bench(
     limit:float=float('inf'),   # seconds after which no new row is begun
 ):
     "Time AiT beside ViT and leave a record of it."
-    Path(out).parent.mkdir(parents=True, exist_ok=True)
     try: record = bench(tuple(families), tuple(sizes), Path(out), device, limit)
-    except ValueError as e: sys.exit(f"ait_bench: {e}")
+    except (ValueError, OSError) as e: sys.exit(f"ait_bench: {e}")
     print(f"{out}: {len(record['rows'])} rows" + (f", {record['left_out']} left out for lack of time" if record['left_out'] else ''))

@@ -11,6 +11,7 @@ __all__ = ['CACHE', 'CIFAR10_STATS', 'CIFAR100_STATS', 'FASHION_STATS', 'ImageSe
 # %% ../nbs/09_data.ipynb #b38bcb79
 import warnings, zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 with warnings.catch_warnings():
@@ -27,7 +28,7 @@ from fastai.torch_core import TensorCategory, TensorImage, to_detach
 from fastai.vision.data import ImageDataLoaders, get_grid, imagenet_stats
 from fastai.vision.augment import RandomResizedCrop
 from fastai.data.transforms import Category, Normalize, image_extensions
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision import datasets as tv
 
@@ -40,15 +41,19 @@ class ImageSet:
     question_dim = 0 # length of the question that comes with an image, if any
     def __init__(self,
         images:Tensor,       # (N c H W) uint8
-        labels:Tensor|None,  # (N) int64; None: unlabelled
+        labels:Tensor|None,  # (N) int64, positions in `vocab`; None: unlabelled
         vocab,               # names of the classes, in the order of the labels
         mean:tuple,          # per channel, of pixels in [0, 1]
-        std:tuple,           # per channel
+        std:tuple,           # per channel, positive
     ):
         require(images.ndim == 4 and images.dtype == torch.uint8, 'images', (images.dtype, tuple(images.shape)), "uint8 of shape (N, channels, height, width)")
         require(len(mean) == len(std) == images.shape[1], 'mean', mean, f"as long as std={std} and the {images.shape[1]} channels")
-        require(labels is None or len(labels) == len(images), 'labels', None if labels is None else tuple(labels.shape), f"one for each of the {len(images)} images")
         self.images, self.labels, self.vocab, self.mean, self.std = images, labels, tuple(vocab), tuple(mean), tuple(std)
+        require(all(0 < s < float('inf') for s in self.std), 'std', self.std, "positive and finite in each channel")
+        if labels is None: return
+        require(labels.dtype == torch.int64 and labels.shape == images.shape[:1], 'labels', (labels.dtype, tuple(labels.shape)), f"int64, one for each of the {len(images)} images")
+        wrong = labels[(labels < 0) | (labels >= len(self.vocab))]
+        require(len(wrong) == 0, 'labels', wrong[:5].tolist(), f"from 0 to {len(self.vocab) - 1}, as vocab names {len(self.vocab)} classes")
 
     def __len__(self): return len(self.images)
     def __getitem__(self,
@@ -115,7 +120,7 @@ def to_pixels(
     channels:int=3, # 1 gray, 3 colour, 4 colour and opacity
     colour:bool=False, # refuse a gray picture
 ) -> Tensor: # (c H W) uint8
-    "Read one picture."
+    "Read one picture, the way up that its EXIF data say."
     one_of(1, 3, 4, channels=channels)
     name = f"{item.dtype} {tuple(item.shape)}" if isinstance(item, (Tensor, np.ndarray)) else str(item) if isinstance(item, Path) else item
     if isinstance(item, Tensor): item = item.cpu().movedim(0, -1).numpy() if item.ndim == 3 else item.cpu().numpy()
@@ -129,6 +134,7 @@ def to_pixels(
     require(not colour or image.mode[0] not in '1L', 'image', name, "in colour; gray_images='convert' makes three equal channels of a gray one")
     try: image = image.convert({1: 'L', 3: 'RGB', 4: 'RGBA'}[channels])
     except Exception as e: raise ValueError(f"image={name!r}: must be a whole picture ({e})") from None
+    with suppress(Exception): ImageOps.exif_transpose(image, in_place=True) # it is ours by now; damaged EXIF turns nothing
     if size and image.size != (size, size):
         scale = size / min(image.size)
         image = image.resize([max(size, round(s*scale)) for s in image.size], Image.BILINEAR)
@@ -214,14 +220,16 @@ def read_folder(
     stats:tuple|None=None, # (mean, std) per channel; default: of these pictures
     **how, # `channels`, `bad_images`, `gray_images` of `read_pictures`
 ) -> ImageSet:
-    "Read a folder `<class>/<picture>` whole into memory."
+    "Read a folder `<class>/<picture>` whole into memory; hidden files and folders and `__MACOSX` are passed over."
     path = Path(path)
     if not path.is_dir(): raise FileNotFoundError(f"data={str(path)!r}: must be a folder that holds one folder of pictures for each class")
-    found = tuple(sorted(d.name for d in path.iterdir() if d.is_dir()))
+    shown = lambda folder: sorted(o for o in folder.iterdir() if o.name[0] != '.' and o.name != '__MACOSX')
+    found = tuple(sorted(d.name for d in shown(path) if d.is_dir()))
     vocab = found if vocab is None else tuple(vocab)
     require(len(found) > 0 and set(found) <= set(vocab), 'data', str(path), f"a folder of class folders{f' named {vocab}' if vocab else ''}; found {found}")
-    files = [(f, label) for label, name in enumerate(vocab) for f in sorted((path/name).glob('*')) if f.suffix.lower() in image_extensions]
-    require(len(files) > 0, 'data', str(path), f"a folder with pictures in {', '.join(vocab[:5])} …; there are none")
+    files = [(f, label) for label, name in enumerate(vocab) if name in found for f in shown(path/name) if f.suffix.lower() in image_extensions]
+    empty = sorted(set(found) - {f.parent.name for f, _ in files})
+    require(not empty, 'data', str(path), f"a folder with pictures in each class folder; there are none in {', '.join(empty[:5])}{' …' if len(empty) > 5 else ''}")
     return read_pictures(files, vocab, size, stats, **how)
 
 # %% ../nbs/09_data.ipynb #025df1bf
@@ -278,9 +286,24 @@ def local_or_torchvision(
     if path is not None and (Path(path)/'train').is_dir(): return folder_sets(path, stats=stats)
     return torchvision_sets(kind, stats, path and Path(path))
 
-def cifar10(path=None): return local_or_torchvision(tv.CIFAR10, CIFAR10_STATS, path)
-def cifar100(path=None): return local_or_torchvision(tv.CIFAR100, CIFAR100_STATS, path)
-def fashion_mnist(path=None): return local_or_torchvision(tv.FashionMNIST, FASHION_STATS, path)
+# %% ../nbs/09_data.ipynb #99bb7a0d
+def cifar10(
+    path:str|Path|None=None, # see `local_or_torchvision`
+) -> tuple[ImageSet, ImageSet]: # to train on, to test on
+    "Small photographs of ten kinds of animals and vehicles."
+    return local_or_torchvision(tv.CIFAR10, CIFAR10_STATS, path)
+
+def cifar100(
+    path:str|Path|None=None, # see `local_or_torchvision`
+) -> tuple[ImageSet, ImageSet]: # to train on, to test on
+    "Small photographs of a hundred kinds of things."
+    return local_or_torchvision(tv.CIFAR100, CIFAR100_STATS, path)
+
+def fashion_mnist(
+    path:str|Path|None=None, # see `local_or_torchvision`
+) -> tuple[ImageSet, ImageSet]: # to train on, to test on
+    "Small gray pictures of ten kinds of clothes."
+    return local_or_torchvision(tv.FashionMNIST, FASHION_STATS, path)
 
 # %% ../nbs/09_data.ipynb #7f34e21b
 def crop_and_flip(

@@ -17,7 +17,7 @@ from .bottleneck import autocast_to
 from .core import one_of, require
 from .read import end_of_block, reads_on
 from .squash import check_mask, squash, unsquash
-from .workspace import Reader, Workspace, WorkspaceOutput
+from .workspace import Landscape, Reader, Workspace, WorkspaceOutput
 
 # %% ../nbs/08a_frozen.ipynb #06157c0c
 class FrozenWorkspace(nn.Module):
@@ -104,12 +104,13 @@ def fuse(
 
 # %% ../nbs/08a_frozen.ipynb #20f5c659
 def freeze(
-    model:nn.Module,  # any model with workspaces in it; stays as it is
+    model:nn.Module,  # any model whose memories are `Workspace`s or `ImageWorkspace`s; stays as it is
     fused:bool=False, # blocks that end in one kernel: for an AiT, on a GPU
     rounded:bool=False, # matrices in bfloat16, as autocast to it makes them in each forward; then for use under autocast only
 ) -> nn.Module: # a copy in evaluation mode, with a `FrozenWorkspace` for each `Workspace`; to be used, not to be saved and trained on
-    "What a model needs to answer, and no more."
+    "What a model needs to answer, and no more; what is no `Workspace` stays as it is, an `ImageWorkspace` too, which keeps nothing."
     one_of(True, False, fused=fused, rounded=rounded)
+    for m in model.modules(): require(isinstance(m, Workspace) or not isinstance(m, Landscape), 'model', type(model).__name__, f"one whose memories can be frozen; a {type(m).__name__} cannot, it would go on writing in training")
     require(not fused or reads_on(torch.device('cuda' if torch.cuda.is_available() else 'cpu')), 'fused', fused, "False where there is no GPU, or no Triton for it")
     frozen = deepcopy(model).eval().requires_grad_(False)
     if fused: frozen = fuse(frozen)

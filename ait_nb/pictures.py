@@ -12,15 +12,17 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
+from fastcore.meta import delegates
 from fastcore.script import call_parse
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from .ait import AiT
-from .core import require
+from .core import positive_int, require
 from .data import normalise, to_pixels
 from .hopfield import retrieve
 from .extract import trace
+from .learner import NonFiniteLoss
 from .train import train
 from .triangle import triangle
 from .workspace import Workspace
@@ -61,7 +63,9 @@ def attention_maps(
 ) -> tuple[Tensor, Tensor]: # the pictures (b H W c), the gates of each head and slot on their patches (h m b side side)
     "How much of the attention of each head of each slot every patch of every picture wins."
     shown, x = see(model, items)
-    gates = trace(model, x)[layer]['gates']
+    layers = trace(model, x)
+    require(type(layer) is int and -len(layers) <= layer < len(layers), 'layer', layer, f"one of the model's {len(layers)} workspaces, counted from 0, or from -1 backwards")
+    gates = layers[layer]['gates']
     require(gates is not None, 'write', 'none', "'ema' or 'grad': in this model no token competes")
     side = model.config.image_size // model.config.patch_size
     patches = gates.unflatten(-1, (len(x), -1))[...,-side**2:]
@@ -112,8 +116,11 @@ def energies(
     steps:int=4,  # of the Hopfield network
 ) -> list[Tensor]: # for each block (steps+1, tokens)
     "Energy of every token before and after each step."
-    layers, workspaces = trace(model, see(model, items)[1]), [m for m in model.modules() if isinstance(m, Workspace)]
-    require(workspaces, 'model', type(model).__name__, "one whose tokens fall: an AiT with the published workspace")
+    positive_int(steps=steps)
+    workspaces = [m for m in model.modules() if isinstance(m, Workspace)]
+    falls = workspaces and all(ws.reader is not None and ws.reader.cross is None for ws in workspaces)
+    require(falls, 'model', type(model).__name__, "one whose tokens fall: an AiT with the published workspace and read='hopfield'")
+    layers = trace(model, see(model, items)[1])
     def fall(y, ws):
         states, found = y.flatten(0, 1), []
         for _ in range(steps + 1):
@@ -161,7 +168,9 @@ def demo(
 ):
     "Train a small AiT on Triangle on a CPU within minutes, and draw what it learned."
     out = Path(out)
-    require(not out.exists() or (out/'demo').exists() or not any(out.iterdir()), 'out', str(out), "a new folder, an empty one, or that of an earlier demonstration")
+    if epochs is not None: positive_int(epochs=epochs)
+    free = not out.exists() or out.is_dir() and ((out/'demo').exists() or not any(out.iterdir()))
+    require(free, 'out', str(out), "a new folder, an empty one, or that of an earlier demonstration")
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     (out/'demo').touch()
@@ -172,4 +181,11 @@ def demo(
     print(f"{result['metrics']['accuracy']:.1f}% of {result['metrics']['n_test']:,} test images right; chance is 50%")
     print('\n'.join(['Pictures of the run:', *map(str, pictures)]))
 
-ait_demo = call_parse(demo)
+@delegates(demo)
+def ait_demo(**kwargs):
+    "Train a small AiT on Triangle on a CPU within minutes, and draw what it learned."
+    try: demo(**kwargs)
+    except (ValueError, OSError, NonFiniteLoss) as e: sys.exit(f"ait_demo: {e}")
+    except KeyboardInterrupt: sys.exit("ait_demo: stopped")
+
+ait_demo = call_parse(ait_demo)

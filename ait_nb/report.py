@@ -17,7 +17,7 @@ import numpy as np
 from IPython.display import Markdown
 from scipy.stats import t as student
 
-from .core import require
+from .core import one_of, require
 
 # %% ../nbs/13_report.ipynb #107aad45
 def find_results(
@@ -91,6 +91,7 @@ def difference_in_words(
     theirs:str, # another
 ) -> str: # a sentence
     "A paired difference, its interval, and whether that excludes 0."
+    one_of(*runs, ours=ours, theirs=theirs)
     d = paired_difference(runs[ours], runs[theirs])
     if d.n < 2: return f"`{ours}` minus `{theirs}`: {d.mean:+.2f} points, one seed, no interval."
     clear = 'excludes 0' if d.clear else 'includes 0: no difference is shown'
@@ -113,6 +114,8 @@ def accuracy_table(
     published:dict[str, float]|None=None, # model → published accuracy, for a column of its own
 ) -> Markdown:
     "A row for each model: mean ± standard error, runs, parameters, and paired differences with 95% intervals."
+    require(runs, 'runs', runs, "of at least one model")
+    for o in against: one_of(*runs, against=o)
     def versus(name, other):
         apart = name == other or not runs[name].keys() & runs[other].keys()
         return '–' if apart else str(paired_difference(runs[name], runs[other]))
