@@ -6,7 +6,7 @@
 __all__ = ['CACHE', 'CIFAR10_STATS', 'CIFAR100_STATS', 'FASHION_STATS', 'ImageSet', 'to_pixels', 'pixel_stats', 'only_good',
            'read_pictures', 'read_folder', 'find_split', 'folder_sets', 'torchvision_sets', 'local_or_torchvision',
            'cifar10', 'cifar100', 'fashion_mnist', 'crop_and_flip', 'normalise', 'denormalise', 'TensorDL',
-           'even_batch', 'image_dls', 'folder_dls']
+           'even_batch', 'image_dls', 'Upright', 'folder_dls']
 
 # %% ../nbs/09_data.ipynb #b38bcb79
 import warnings, zlib
@@ -25,6 +25,7 @@ from fastai.data.core import DataLoaders, TfmdDL
 from fastcore.basics import patch
 from fastcore.foundation import L
 from fastai.torch_core import TensorCategory, TensorImage, to_detach
+from fastai.vision.core import PILImage
 from fastai.vision.data import ImageDataLoaders, get_grid, imagenet_stats
 from fastai.vision.augment import RandomResizedCrop
 from fastai.data.transforms import Category, Normalize, image_extensions
@@ -434,6 +435,17 @@ def image_dls(
                        TensorDL(test, even_batch(len(test), max(bs, 1024)), device=device), device=device)
 
 # %% ../nbs/09_data.ipynb #b216fadf
+class Upright(PILImage):
+    "A picture the way up that its EXIF data say, for fastai's loaders."
+    @classmethod
+    def create(cls,
+        fn:Path|str|Tensor|np.ndarray|bytes|Image.Image, # as `PILImage.create` takes it
+        **kwargs, # likewise
+    ) -> PILImage:
+        image = fn if isinstance(fn, Image.Image) else super().create(fn, **kwargs)
+        with suppress(Exception): image = ImageOps.exif_transpose(image) # a copy: the picture may be the caller's
+        return cls(image)
+
 def folder_dls(
     path:str|Path,  # holds `train/<class>/*` and `test/<class>/*` (or `valid`, `val`)
     size:int,       # pictures are cropped to this
@@ -445,4 +457,4 @@ def folder_dls(
     "Ordinary fastai DataLoaders that read from disk, for a set that does not fit into memory."
     train, test = find_split(Path(path), 'train'), find_split(Path(path), 'test', 'valid', 'val')
     return ImageDataLoaders.from_folder(path, train=train.name, valid=test.name, item_tfms=RandomResizedCrop(size, min_scale=0.35),
-        batch_tfms=Normalize.from_stats(*imagenet_stats), bs=bs, seed=seed, device=device, drop_last=True, **kwargs)
+        batch_tfms=Normalize.from_stats(*imagenet_stats), bs=bs, seed=seed, device=device, drop_last=True, **dict(img_cls=Upright) | kwargs)
