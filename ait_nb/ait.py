@@ -13,10 +13,10 @@ from math import isqrt
 import torch
 from torch import Tensor, nn
 
-from .core import one_of, positive, positive_int, require, within
+from .core import one_of, positive_int, require
 from .saved import load_strictly
 from .vit import SIZES, AiTOutput, Block, Host, ViTConfig
-from .workspace import GlobalWorkspace
+from .workspace import GlobalWorkspace, check_options
 
 _all_ = ['AiTOutput'] # exported again from here
 
@@ -40,11 +40,8 @@ class AiTConfig(ViTConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        positive_int(slots=self.slots, memory_dim=self.memory_dim, memory_heads=self.memory_heads, hopfield_steps=self.hopfield_steps)
-        if self.bottleneck is not None: positive_int(bottleneck=self.bottleneck)
-        within(0, 1, alpha=self.alpha)
-        positive(beta=self.beta)
-        within(0, 1e6, balance_weight=self.balance_weight, beta=self.beta)
+        positive_int(slots=self.slots, memory_dim=self.memory_dim)
+        check_options(self.memory_heads, self.bottleneck, self.alpha, self.beta, self.balance_weight, self.hopfield_steps)
         require(self.memory_dim > 1 or self.write == "none", 'memory_dim', self.memory_dim, "at least 2 unless write='none': LayerNorm turns a candidate of one number into 0")
         one_of("normal", "uniform", "identity", memory_init=self.memory_init)
         one_of("ema", "grad", "none", write=self.write)

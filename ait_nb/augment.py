@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 import ait_nb.data # before fastai, since it keeps PyTorch quiet about it
 from fastai.callback.core import Callback
+from fastcore.basics import patch
 from torch import Tensor
 from torchvision.transforms import v2
 
@@ -68,19 +69,21 @@ class Augment(Callback):
         self.loss = partial(F.cross_entropy, label_smoothing=smoothing)
 
     def before_fit(self):
-        if self.learn.loss_func is not self.loss: self.plain = self.learn.loss_func # else a Ctrl-C left it there
+        self.restore() # a Ctrl-C may have left the other
+        self.plain = self.learn.loss_func
         mixes = [kind(alpha=alpha, num_classes=len(self.dls.vocab)) for kind, alpha in self.mixes]
         self.mix = v2.RandomChoice(mixes) if len(mixes) > 1 else mixes[0] if mixes else None
     def before_train(self): self.learn.loss_func = self.loss
-    def after_train(self): self.learn.loss_func = self.plain
-    def before_validate(self):
+    def restore(self):
         if self.learn.loss_func is self.loss: self.learn.loss_func = self.plain
-    def after_fit(self): self.learn.loss_func = self.plain
+    after_train = before_validate = after_fit = restore
 
-    def before_batch(self):
-        if not self.training: return
-        (x, *rest), y = self.xb, self.yb[0]
-        if self.colour: x = jitter(x, self.colour)
-        if self.cutout: x = cutout(x, self.cutout)
-        if self.mix: x, y = self.mix(x, y)
-        self.learn.xb, self.learn.yb = (x, *rest), (y,)
+# %% ../nbs/10c_augment.ipynb #fb08f7a0
+@patch
+def before_batch(self:Augment):
+    if not self.training: return
+    (x, *rest), y = self.xb, self.yb[0]
+    if self.colour: x = jitter(x, self.colour)
+    if self.cutout: x = cutout(x, self.cutout)
+    if self.mix: x, y = self.mix(x, y)
+    self.learn.xb, self.learn.yb = (x, *rest), (y,)

@@ -318,6 +318,7 @@ def leave_results(
     n, train_s = len(learn.dls.valid_ds), sum(e['seconds'] for e in history)
     with allow_tf32(about['recipe']['tf32']): scores = class_metrics(learn) | question_metrics(learn) # as the last epoch was scored
     result = dict(schema=1, kind='train') | about | dict(
+        recipe=about['recipe'] | {f: getattr(model.config, f, None) for f in SHARED}, # as the model has them
         config=asdict(model.config), params=sum(p.numel() for p in model.parameters()), epochs=len(history),
         metrics=dict(accuracy=history[-1]['accuracy'], n_test=n, **scores), history=history,
         timing=dict(train_s=train_s, images_per_s=len(learn.dls.train)*learn.dls.train.bs*len(history)/train_s),
@@ -399,8 +400,7 @@ def train(
     with name_knobs(r, model, amp), process_group(device := pick_device(device)):
         learn = make_learner(*sets, device, model, r, seed, settings, amp=amp, compile=compile, cbs=run_callbacks(r, seed, state, reset_memory, keep), metrics=ClassAccuracy(len(sets[0].vocab)))
         with alone(out):
-            about = dict(git=git_commit(), dataset=dataset, data_variant=variant, model=model, seed=seed, ranks=n_ranks(), split='validation' if holdout else 'test', command=command,
-                recipe=dict(name=recipe, **asdict(r) | {f: getattr(learn.model.config, f, None) for f in SHARED}, amp=amp, compile=bool(compile), reset_memory=reset_memory))
+            about = dict(git=git_commit(), dataset=dataset, data_variant=variant, model=model, seed=seed, ranks=n_ranks(), split='validation' if holdout else 'test', command=command, recipe=dict(name=recipe, **asdict(r), amp=amp, compile=bool(compile), reset_memory=reset_memory))
             run_epochs(learn, r.epochs, state, r.tf32)
             return leave_results(learn, out, about)
 

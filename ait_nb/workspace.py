@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['WorkspaceOutput', 'Written', 'Writer', 'CrossAttention', 'Reader', 'balance_and_read', 'kept', 'Landscape',
-           'Workspace', 'GlobalWorkspace']
+           'Workspace', 'check_options', 'GlobalWorkspace']
 
 # %% ../nbs/07_workspace.ipynb #740674f6
 from typing import Callable, NamedTuple
@@ -203,6 +203,21 @@ class Workspace(Landscape):
         return WorkspaceOutput(unsquash(new, tokens.shape[0]), balance, gates)
 
 # %% ../nbs/07_workspace.ipynb #c2fd503a
+def check_options(
+    memory_heads:int,    # of a workspace, as the others
+    bottleneck:int|None,
+    alpha:float,
+    beta:float,
+    balance_weight:float,
+    hopfield_steps:int,
+):
+    "Refuse what no workspace takes, whether its write and read would use it or not."
+    positive_int(memory_heads=memory_heads, hopfield_steps=hopfield_steps)
+    if bottleneck is not None: positive_int(bottleneck=bottleneck)
+    within(0, 1, alpha=alpha)
+    positive(beta=beta)
+    within(0, 1e6, balance_weight=balance_weight, beta=beta)
+
 class GlobalWorkspace(Workspace):
     "Tokens of a whole batch compete to write into a small memory; every token reads it."
     def __init__(self,
@@ -221,11 +236,8 @@ class GlobalWorkspace(Workspace):
         eval_write:bool=False,    # write in evaluation too, as the authors' code does
     ):
         super().__init__(slots, memory_dim, memory_init)
-        positive_int(dim=dim, memory_heads=memory_heads, hopfield_steps=hopfield_steps)
-        if bottleneck is not None: positive_int(bottleneck=bottleneck)
-        within(0, 1, alpha=alpha)
-        positive(beta=beta)
-        within(0, 1e6, balance_weight=balance_weight, beta=beta)
+        positive_int(dim=dim)
+        check_options(memory_heads, bottleneck, alpha, beta, balance_weight, hopfield_steps)
         one_of("ema", "grad", "none", write=write)
         one_of("hopfield", "attention", "none", read=read)
         one_of(True, False, eval_write=eval_write)
